@@ -1,0 +1,48 @@
+"""Fairness of foundation models in medical imaging, from the first image to a verdict.
+
+The submodules load when they are first named, so that ``import equipoise`` stays instant.
+"""
+
+import importlib
+from types import ModuleType
+
+__version__ = "0.1.0"
+
+_SUBMODULES = (
+    "adapt",
+    "audit",
+    "curate",
+    "document",
+    "embed",
+    "encoders",
+    "errors",
+    "evidence",
+    "figures",
+    "gate",
+    "images",
+    "ingest",
+    "metrics",
+    "mitigations",
+    "phantoms",
+    "policies",
+    "probes",
+    "registry",
+    "report",
+    "scope",
+    "splits",
+    "study",
+    "tables",
+    "words",
+)
+
+__all__ = ["__version__", *_SUBMODULES]  # noqa: PLE0604  names of lazy submodules
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name in _SUBMODULES:
+        return importlib.import_module(f"equipoise.{name}")
+    raise AttributeError(f"module 'equipoise' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,53 @@
+"""What a stage is given of its surroundings: progress, caches, workers, and where paths start.
+
+Nothing below ``cli`` reads the environment, a clock or the working directory; it is handed in.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+Progress = Callable[[str, int, int], None]
+"""Called as ``progress(what, done, total)``; total 0 means not known."""
+
+
+def silent(what: str, done: int, total: int) -> None:
+    """Show no progress.
+
+    Examples
+    --------
+    >>> silent("images", 1, 2)
+    """
+    del what, done, total
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The surroundings of one run of one stage.
+
+    Parameters
+    ----------
+    base
+        Folder from which relative paths in the options start (that of the study file).
+    cache
+        Folder for what may be kept between runs and thrown away at any time.
+    workers
+        Processes that may work at once, at least 1.
+    progress
+        Told how far the stage is.
+    """
+
+    base: Path = field(default_factory=Path)
+    cache: Path | None = None
+    workers: int = 1
+    progress: Progress = silent
+
+    def resolve(self, path: str | Path) -> Path:
+        """Return `path` as seen from `base`; an absolute path stays.
+
+        Examples
+        --------
+        >>> Scope(base=Path("studies")).resolve("data.csv").as_posix()
+        'studies/data.csv'
+        """
+        return self.base / path

@@ -1,0 +1,68 @@
+"""The tables in which stages meet, and the one place where each is checked.
+
+A contract says which columns a table has, of which type, in which range and whether null may
+stand there. A table is checked once, where it enters a stage; inside, it is trusted.
+"""
+
+from equipoise.tables.cohorts import attributes, findings, labels_of, numerics
+from equipoise.tables.contracts import Column, Contract, check
+from equipoise.tables.files import (
+    aside,
+    file_digest,
+    make_folder,
+    read_json,
+    write_bytes,
+    write_json,
+    write_text,
+)
+from equipoise.tables.nouns import (
+    ATTRITION,
+    COHORT,
+    CONTRACTS,
+    COUNTS,
+    EMBEDDINGS,
+    ESTIMATES,
+    IMAGE_CACHE,
+    OPERATING_POINTS,
+    PREDICTIONS,
+    SPLITS,
+    SUBGROUPS,
+    WEIGHTS,
+)
+from equipoise.tables.parquet import metadata, read, read_foreign, write
+from equipoise.tables.pixels import ImageCache, ImageWriter
+
+__all__ = [
+    "ATTRITION",
+    "COHORT",
+    "CONTRACTS",
+    "COUNTS",
+    "EMBEDDINGS",
+    "ESTIMATES",
+    "IMAGE_CACHE",
+    "OPERATING_POINTS",
+    "PREDICTIONS",
+    "SPLITS",
+    "SUBGROUPS",
+    "WEIGHTS",
+    "Column",
+    "Contract",
+    "ImageCache",
+    "ImageWriter",
+    "aside",
+    "attributes",
+    "check",
+    "file_digest",
+    "findings",
+    "labels_of",
+    "make_folder",
+    "metadata",
+    "numerics",
+    "read",
+    "read_foreign",
+    "read_json",
+    "write",
+    "write_bytes",
+    "write_json",
+    "write_text",
+]

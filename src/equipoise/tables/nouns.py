@@ -1,0 +1,217 @@
+"""The contracts of the tables that stages hand to each other."""
+
+from equipoise.tables.contracts import Column, Contract
+
+_TEXT = Column("text")
+_NAME = Column("text", nullable=True, required=False)
+_WHOLE = Column("integer", nullable=True, required=False, low=0)
+_REAL = Column("real", nullable=True, required=False)
+_N = Column("integer", low=0)
+
+ACQUISITION = {
+    "modality": _NAME,
+    "manufacturer": _NAME,
+    "device_model": _NAME,
+    "device_id": _NAME,
+    "view": _NAME,
+    "laterality": _NAME,
+    "photometric": _NAME,
+    "presentation": _NAME,
+    "burned_in": _NAME,
+    "compression": Column(
+        "text", nullable=True, required=False, among=("none", "lossless", "lossy")
+    ),
+    "bits_stored": _WHOLE,
+    "rows": _WHOLE,
+    "columns": _WHOLE,
+    "file_bytes": _WHOLE,
+    "kvp": _REAL,
+    "exposure": _REAL,
+    "pixel_spacing_mm": _REAL,
+}
+"""How an image came to be; null where its file does not say."""
+
+COHORT = Contract(
+    "cohort",
+    "image",
+    {
+        "image_id": _TEXT,
+        "patient_id": _TEXT,
+        "site": _TEXT,
+        "study_id": _NAME,
+        "acquired_on": Column("date", nullable=True, required=False),
+        "path": Column("text", required=False),
+        "image_digest": Column("text", required=False),
+        "age_years": Column("real", nullable=True, required=False, low=0, high=130),
+        **ACQUISITION,
+    },
+    families={
+        "label:": Column("boolean", nullable=True),
+        "label_source:": Column("text", nullable=True),
+    },
+    key=("image_id",),
+    other={"text": _TEXT, "real": _REAL, "integer": Column("integer", nullable=True)},
+)
+"""A row per scored unit. A text column that is not named here is an attribute: never null."""
+
+ATTRITION = Contract(
+    "attrition",
+    "unit that left",
+    {
+        "stage": _TEXT,
+        "unit": _TEXT,
+        "rule": _TEXT,
+        "reason": _TEXT,
+    },
+    other={"text": Column("text", nullable=True)},
+)
+"""A row per unit that left, with its subgroup columns where they are known (else null)."""
+
+IMAGE_CACHE = Contract(
+    "image cache",
+    "image",
+    {"image_id": _TEXT, "row": _N, "pixel_digest": _TEXT},
+    key=("image_id",),
+)
+"""Which row of ``images.npy``, uint8 ``(n, height, width)`` or ``(n, height, width, 3)``."""
+
+SPLITS = Contract(
+    "splits",
+    "image",
+    {
+        "image_id": _TEXT,
+        "patient_id": _TEXT,
+        "split": Column("text", among=("train", "validation", "test")),
+        "fold": _N,
+    },
+    key=("image_id",),
+)
+"""Where each image belongs; all images of a patient share split and fold."""
+
+WEIGHTS = Contract(
+    "weights",
+    "image",
+    {"image_id": _TEXT},
+    families={"weight:": Column("real", nullable=True, low=0)},
+    key=("image_id",),
+)
+"""Sampling weights per finding, mean 1 over the training split; null = label not assessed."""
+
+EMBEDDINGS = Contract(
+    "embeddings",
+    "image",
+    {"image_id": _TEXT, "vector": Column("vector")},
+    key=("image_id",),
+)
+"""A vector per image; encoder digest, engine and precision stand in the metadata."""
+
+PREDICTIONS = Contract(
+    "predictions",
+    "image",
+    {
+        "image_id": _TEXT,
+        "split": Column("text", required=False, among=("train", "validation", "test")),
+        "fold": Column("integer", required=False, low=0),
+    },
+    families={"score:": Column("real", nullable=True, low=0, high=1)},
+    key=("image_id",),
+)
+"""A score per image and finding; ``fold`` names the model that scored it, if there are several."""
+
+OPERATING_POINTS = Contract(
+    "operating points",
+    "finding × candidate × operating point (× fold)",
+    {
+        "finding": _TEXT,
+        "candidate": _TEXT,
+        "operating_point": _TEXT,
+        "fold": Column("integer", nullable=True, low=0),
+        "rule": _TEXT,
+        "threshold": Column("real"),
+        "chosen_on": _TEXT,
+        "digest": _TEXT,
+    },
+    key=("finding", "candidate", "operating_point", "fold"),
+)
+"""An image is called positive when ``score >= threshold``; null fold = all images."""
+
+SUBGROUPS = Contract(
+    "subgroups",
+    "declared subgroup",
+    {"exploratory": Column("boolean")},
+    other={"text": Column("text", nullable=True)},
+)
+"""A column per attribute; null = not restricted. The row of nulls is everybody."""
+
+COUNTS = Contract(
+    "counts",
+    "subgroup × finding × candidate × operating point",
+    {
+        "finding": _TEXT,
+        "candidate": _TEXT,
+        "operating_point": Column("text", nullable=True),
+        "n_images": _N,
+        "n_patients": _N,
+        "n_positive": _N,
+        "n_negative": _N,
+        "patients_positive": _N,
+        "patients_negative": _N,
+        "tp": Column("integer", nullable=True, low=0),
+        "fp": Column("integer", nullable=True, low=0),
+        "tn": Column("integer", nullable=True, low=0),
+        "fn": Column("integer", nullable=True, low=0),
+        "histogram_positive": Column("counts"),
+        "histogram_negative": Column("counts"),
+        "exploratory": Column("boolean"),
+    },
+    other={"text": Column("text", nullable=True)},
+)
+"""Additive cells; histograms of the score by label on 256 equal bins of [0, 1]."""
+
+ESTIMATES = Contract(
+    "estimates",
+    "estimate",
+    {
+        "finding": _TEXT,
+        "candidate": _TEXT,
+        "operating_point": Column("text", nullable=True),
+        "metric": _TEXT,
+        "contrast": Column("text", nullable=True, among=("reference", "rest", "range")),
+        "against": Column("text", nullable=True),
+        "adjustment": _TEXT,
+        "value": Column("real", nullable=True),
+        "low": Column("real", nullable=True),
+        "high": Column("real", nullable=True),
+        "level": Column("real", nullable=True, low=0, high=1),
+        "interval": Column("text", nullable=True, among=("pointwise", "simultaneous")),
+        "events": Column("integer", nullable=True, low=0),
+        "trials": Column("integer", nullable=True, low=0),
+        "n_images": _N,
+        "n_patients": _N,
+        "n_positive": _N,
+        "n_negative": _N,
+        "method": _TEXT,
+        "status": Column("text", among=("assessed", "not assessable", "description")),
+        "reason": Column("text", nullable=True),
+        "exploratory": Column("boolean"),
+    },
+    other={"text": Column("text", nullable=True)},
+)
+"""One estimate a row; a null contrast is a group's own value, the rest are differences to it."""
+
+CONTRACTS = {
+    contract.name: contract
+    for contract in (
+        COHORT,
+        ATTRITION,
+        IMAGE_CACHE,
+        SPLITS,
+        WEIGHTS,
+        EMBEDDINGS,
+        PREDICTIONS,
+        OPERATING_POINTS,
+        SUBGROUPS,
+        COUNTS,
+        ESTIMATES,
+    )
+}

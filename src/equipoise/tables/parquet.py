@@ -1,0 +1,152 @@
+"""Parquet in and out, with the table's name, version and unit in its metadata."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import polars as pl
+
+from equipoise.errors import InvalidTable
+from equipoise.tables.contracts import Contract, check
+from equipoise.tables.files import aside
+
+_MARK = "equipoise"
+
+
+def write(
+    frame: pl.DataFrame,
+    path: Path,
+    contract: Contract,
+    *,
+    more: Mapping[str, object] | None = None,
+) -> None:
+    """Write a table that keeps its contract, sorted by its key, whole or not at all.
+
+    Parameters
+    ----------
+    frame
+        The table.
+    path
+        The Parquet file.
+    contract
+        What it must hold.
+    more
+        What else its metadata shall say, as JSON.
+
+    Raises
+    ------
+    InvalidTable
+        If the table breaks its contract.
+    StorageFailure
+        If the file cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from equipoise.tables.nouns import IMAGE_CACHE
+    >>> path = Path(tempfile.mkdtemp()) / "images.parquet"
+    >>> rows = {"image_id": ["b", "a"], "row": [1, 0], "pixel_digest": ["y", "x"]}
+    >>> write(pl.DataFrame(rows), path, IMAGE_CACHE)
+    >>> read(path, IMAGE_CACHE)["image_id"].to_list()
+    ['a', 'b']
+    """
+    check(frame, contract)
+    if contract.key:
+        frame = frame.sort(contract.key)
+    head = {"table": contract.name, "version": contract.version, "unit": contract.unit}
+    text = json.dumps({**head, **(more or {})}, sort_keys=True, allow_nan=False)
+    with aside(path) as partial:
+        frame.rechunk().write_parquet(
+            partial, compression="zstd", statistics=False, metadata={_MARK: text}
+        )
+
+
+def read(path: Path, contract: Contract) -> pl.DataFrame:
+    """Return a table that keeps its contract.
+
+    Raises
+    ------
+    InvalidTable
+        If the file is absent, is no Parquet, holds another table or another version of it, or
+        breaks the contract.
+
+    Examples
+    --------
+    >>> from equipoise.tables.nouns import COHORT
+    >>> read(Path("nowhere.parquet"), COHORT)
+    Traceback (most recent call last):
+        ...
+    equipoise.errors.InvalidTable: cohort: no file nowhere.parquet
+    """
+    said = metadata(path, contract.name)
+    if said.get("table", contract.name) != contract.name:
+        raise InvalidTable(f"{path} holds the table '{said['table']}'; expected '{contract.name}'")
+    if said.get("version", contract.version) != contract.version:
+        raise InvalidTable(
+            f"{contract.name}: {path} has version {said['version']}; expected {contract.version}"
+        )
+    return check(pl.read_parquet(path), contract, where=f"{contract.name} ({path.name})")
+
+
+def metadata(path: Path, name: str = "table") -> dict[str, object]:
+    """Return what a Parquet file says of itself; empty if another program wrote it.
+
+    Examples
+    --------
+    >>> metadata(Path("nowhere.parquet"))
+    Traceback (most recent call last):
+        ...
+    equipoise.errors.InvalidTable: table: no file nowhere.parquet
+    """
+    if not path.is_file():
+        raise InvalidTable(f"{name}: no file {path}")
+    try:
+        text = pl.read_parquet_metadata(path).get(_MARK, "{}")
+    except pl.exceptions.PolarsError as error:
+        raise InvalidTable(f"{name}: {path} is not readable as Parquet ({error})") from error
+    said = json.loads(text)
+    return said if isinstance(said, dict) else {}
+
+
+def read_foreign(path: Path, name: str) -> pl.DataFrame:
+    """Return a table that a user brings, as CSV or Parquet by its ending; nothing is checked.
+
+    Numbers and dates in a CSV are recognised over the whole file, so that a late text does not
+    surprise. An empty cell is null.
+
+    Parameters
+    ----------
+    path
+        The file.
+    name
+        Whose table it is, for messages.
+
+    Raises
+    ------
+    InvalidTable
+        If it is absent or cannot be read.
+
+    Examples
+    --------
+    >>> read_foreign(Path("nowhere.csv"), "predictions")
+    Traceback (most recent call last):
+        ...
+    equipoise.errors.InvalidTable: predictions: no file nowhere.csv
+    """
+    if not path.is_file():
+        raise InvalidTable(f"{name}: no file {path}")
+    endings = {".csv": _csv, ".tsv": _tsv, ".parquet": pl.read_parquet, ".arrow": pl.read_ipc}
+    if path.suffix.lower() not in endings:
+        raise InvalidTable(f"{name}: {path} ends in '{path.suffix}'; expected {', '.join(endings)}")
+    try:
+        return endings[path.suffix.lower()](path)
+    except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
+        raise InvalidTable(f"{name}: {path} cannot be read ({error})") from error
+
+
+def _csv(path: Path) -> pl.DataFrame:
+    return pl.read_csv(path, infer_schema_length=None, try_parse_dates=True)
+
+
+def _tsv(path: Path) -> pl.DataFrame:
+    return pl.read_csv(path, separator="\t", infer_schema_length=None, try_parse_dates=True)
