@@ -141,7 +141,7 @@ def _check_column(values: pl.Series, column: Column, place: str) -> None:
     if not isinstance(values.dtype, _TYPES[column.kind]):
         raise InvalidTable(f"{what} is {values.dtype}; expected {column.kind}")
     if not column.nullable and values.null_count():
-        n, first = values.null_count(), values.is_null().arg_max()
+        n, first = values.null_count(), values.is_null().arg_max() or 0
         raise InvalidTable(f"{what}: {n} nulls, the first in row {first}; expected none")
     if column.kind == "real":
         _check_real(values, what)
@@ -154,7 +154,7 @@ def _check_column(values: pl.Series, column: Column, place: str) -> None:
 def _check_real(values: pl.Series, what: str) -> None:
     bad = ~values.is_finite() & values.is_not_null()
     if bad.any():
-        row = bad.arg_max()
+        row = bad.arg_max() or 0
         raise InvalidTable(
             f"{what}: {bad.sum()} values are {values[row]}, the first in row {row}; "
             "expected numbers, or null where there is none"
@@ -168,7 +168,7 @@ def _check_range(values: pl.Series, column: Column, what: str) -> None:
     if column.high is not None:
         outside |= (values > column.high).fill_null(value=False)
     if outside.any():
-        row = outside.arg_max()
+        row = outside.arg_max() or 0
         low = "-∞" if column.low is None else f"{column.low:g}"
         high = "∞" if column.high is None else f"{column.high:g}"
         raise InvalidTable(

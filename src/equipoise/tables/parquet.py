@@ -1,7 +1,7 @@
 """Parquet in and out, with the table's name, version and unit in its metadata."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import polars as pl
@@ -135,7 +135,12 @@ def read_foreign(path: Path, name: str) -> pl.DataFrame:
     """
     if not path.is_file():
         raise InvalidTable(f"{name}: no file {path}")
-    endings = {".csv": _csv, ".tsv": _tsv, ".parquet": pl.read_parquet, ".arrow": pl.read_ipc}
+    endings: dict[str, Callable[[Path], pl.DataFrame]] = {
+        ".csv": _csv,
+        ".tsv": _tsv,
+        ".parquet": pl.read_parquet,
+        ".arrow": pl.read_ipc,
+    }
     if path.suffix.lower() not in endings:
         raise InvalidTable(f"{name}: {path} ends in '{path.suffix}'; expected {', '.join(endings)}")
     try:
