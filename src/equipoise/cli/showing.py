@@ -1,0 +1,94 @@
+"""What the terminal shows: progress, tables, verdicts, errors; readable without colour."""
+
+import contextlib
+import sys
+from collections.abc import Iterator, Sequence
+
+import polars as pl
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from equipoise.errors import EquipoiseError
+from equipoise.study import Outcome, Watch
+
+_GIGA = 1 << 30
+
+
+def talk() -> Console:
+    """Return the console for talk: stderr."""
+    return Console(stderr=True, highlight=False)
+
+
+def complain(error: EquipoiseError) -> None:
+    """Print an error and, on its own line, what can be done."""
+    console = talk()
+    where = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
+    console.print(f"[bold red]error:[/] {escape(str(error))}{escape(where)}", soft_wrap=True)
+    if error.hint:
+        console.print(f"hint: {escape(error.hint)}", soft_wrap=True)
+
+
+@contextlib.contextmanager
+def watching() -> Iterator[Watch]:
+    """Show a bar while stages run, and a line for each that ended."""
+    bars = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=talk(),
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    )
+    with bars:
+        task = bars.add_task("", visible=False)
+
+        def started(node: str) -> None:
+            bars.reset(task, description=node, total=None, visible=True)
+
+        def progress(node: str, what: str, done: int, total: int) -> None:
+            bars.update(task, description=f"{node}: {what}", completed=done, total=total or None)
+
+        def ended(outcome: Outcome) -> None:
+            bars.update(task, visible=False)
+            bars.console.print(_line(outcome))
+
+        yield Watch(started, progress, ended)
+
+
+def _line(outcome: Outcome) -> str:
+    if outcome.state == "kept":
+        return f"  [dim]=[/] {outcome.node:<12} nothing to do: nothing that goes into it changed"
+    spent = outcome.spent
+    return (
+        f"  [green]✓[/] {outcome.node:<12} {spent.wall_seconds:6.1f} s  "
+        f"CPU {spent.cpu_seconds:6.1f} s  memory {spent.peak_bytes / _GIGA:4.2f} GB"
+    )
+
+
+def settled(kind: str, outcome: Outcome) -> None:
+    """Say where the files of a stage lie."""
+    talk().print(f"{kind}: {escape(str(outcome.folder))}", soft_wrap=True)
+
+
+def table(frame: pl.DataFrame, title: str, *, right: Sequence[str] = ()) -> None:
+    """Print a table to stdout; a null is a dash.
+
+    Parameters
+    ----------
+    frame
+        What to print, already as it shall be read.
+    title
+        Its heading.
+    right
+        The columns that hold numbers.
+    """
+    drawn = Table(title=escape(title), title_justify="left", title_style="bold")
+    for name in frame.columns:
+        drawn.add_column(escape(name), justify="right" if name in right else "left")
+    for row in frame.iter_rows():
+        drawn.add_row(*("–" if cell is None else escape(str(cell)) for cell in row))
+    wide = None if sys.stdout.isatty() else 200
+    Console(highlight=False, width=wide).print(drawn)

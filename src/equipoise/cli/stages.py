@@ -1,0 +1,119 @@
+"""A command per stage, whose flags are the fields of that stage's options."""
+
+import inspect
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+import typer
+import yaml
+from pydantic.fields import FieldInfo
+
+from equipoise.errors import InvalidConfiguration
+
+_OWN = ("config", "out", "workers")
+
+
+def command(kind: str) -> Callable[..., None]:
+    """Return the command of a stage: an input folder per noun, a flag per option."""
+    from equipoise.study import stage
+
+    found = stage(kind)
+    fields = found.options.model_fields
+
+    def run(**said: Any) -> None:
+        from equipoise.cli.showing import settled, watching
+        from equipoise.scope import Scope
+        from equipoise.study import execute, validated
+
+        options = _from_file(said["config"]) if said["config"] else {}
+        for name, field in fields.items():
+            if said.get(name) is not None:
+                options[name] = _value(said[name], field, name)
+        checked = validated(found.options, options, kind)
+        given = {noun: said[f"from_{noun}"] for noun in (*found.needs, *found.wants)}
+        out: Path = said["out"]
+        with watching() as watch:
+            scope = Scope(
+                base=said["config"].parent if said["config"] else Path(),
+                cache=out.parent / ".cache",
+                workers=said["workers"] or os.cpu_count() or 1,
+                progress=lambda what, done, total: watch.progress(kind, what, done, total),
+            )
+            watch.started(kind)
+            folders = {noun: path for noun, path in given.items() if path is not None}
+            outcome = execute(found, checked, folders, out, scope)
+            watch.ended(outcome)
+        settled(kind, outcome)
+
+    parameters = [
+        _input(noun, required=noun in found.needs) for noun in (*found.needs, *found.wants)
+    ]
+    parameters += [_flag(name, field) for name, field in fields.items()]
+    parameters += _own()
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {p.name: p.annotation for p in parameters}
+    return run
+
+
+def _input(noun: str, *, required: bool) -> inspect.Parameter:
+    option = typer.Option(f"--from-{noun}", help=f"Folder of the stage that gave the {noun}.")
+    kind = Annotated[Path, option] if required else Annotated[Path | None, option]
+    return _parameter(f"from_{noun}", kind, inspect.Parameter.empty if required else None)
+
+
+def _flag(name: str, field: FieldInfo) -> inspect.Parameter:
+    default = (
+        "" if field.is_required() else f" (default: {field.get_default(call_default_factory=True)})"
+    )
+    option = typer.Option(
+        f"--{name.replace('_', '-')}",
+        help=f"{field.description or ''}{default}".replace("[", r"\["),
+        metavar="TEXT" if _is_text(field) else "YAML",
+        show_default=False,
+    )
+    return _parameter(name, Annotated[str | None, option], None)
+
+
+def _own() -> list[inspect.Parameter]:
+    config = typer.Option(help="YAML file with the options; flags go before it.")
+    out = typer.Option(help="Folder for the results.")
+    workers = typer.Option(help="Processes at once; all cores by default.", min=1)
+    return [
+        _parameter("config", Annotated[Path | None, config], None),
+        _parameter("out", Annotated[Path, out], inspect.Parameter.empty),
+        _parameter("workers", Annotated[int | None, workers], None),
+    ]
+
+
+def _parameter(name: str, annotation: object, default: object) -> inspect.Parameter:
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
+    )
+
+
+def _is_text(field: FieldInfo) -> bool:
+    kinds = get_args(field.annotation) if get_origin(field.annotation) else (field.annotation,)
+    if get_origin(field.annotation) is Literal:
+        return True
+    return all(kind in {str, Path, type(None)} for kind in kinds)
+
+
+def _value(said: str, field: FieldInfo, name: str) -> object:
+    if _is_text(field):
+        return said
+    try:
+        return yaml.safe_load(said)
+    except yaml.YAMLError as error:
+        raise InvalidConfiguration(f"--{name}: not readable as YAML ({error})") from error
+
+
+def _from_file(path: Path) -> dict[str, object]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InvalidConfiguration(f"{path}: not readable as YAML ({error})") from error
+    if not isinstance(content, dict):
+        raise InvalidConfiguration(f"{path}: expected keys with values")
+    return content
