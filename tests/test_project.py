@@ -1,0 +1,166 @@
+"""What no linter knows: sizes, names, exports, start-up, and that the import contracts bite."""
+
+import ast
+import importlib
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+
+import pytest
+
+import equipoise
+from tests.conftest import ROOT
+
+SOURCES = sorted((ROOT / "src" / "equipoise").rglob("*.py"))
+EMPTY_WORDS = {"utils", "util", "helpers", "helper", "common", "misc", "core", "base", "manager"}
+HEAVY = ("torch", "scipy.stats", "sklearn", "matplotlib", "pandas")
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["import equipoise", "from equipoise.cli import main; main(['--help'])"],
+    ids=["import", "help"],
+)
+def test_starting_loads_nothing_heavy(command):
+    probe = (
+        "import sys\n"
+        f"try:\n    exec({command!r})\nexcept SystemExit:\n    pass\n"
+        f"sys.stderr.write(' '.join(m for m in {HEAVY!r} if m in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True)
+    assert done.returncode == 0
+    assert done.stderr == ""
+
+
+def test_every_stage_starts_without_torch_or_scikit_learn():
+    probe = (
+        "import sys, equipoise\n"
+        "for name in equipoise.__all__[1:]: getattr(equipoise, name)\n"
+        "from equipoise.study import STAGES, stage\n"
+        "for kind in STAGES: stage(kind)\n"
+        f"sys.stdout.write(' '.join(m for m in {HEAVY!r} if m in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_a_module_stays_readable(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
+    assert path.stem.strip("_") not in EMPTY_WORDS
+
+
+def test_functions_stay_short():
+    long = []
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef) and (n := _body_lines(node)) > 50:
+                long.append(f"{path.name}:{node.name} ({n})")
+    assert long == []
+
+
+def _body_lines(function: ast.FunctionDef) -> int:
+    body = function.body[1:] if ast.get_docstring(function) else function.body
+    return body[-1].end_lineno - body[0].lineno + 1 if body else 0
+
+
+def test_what_is_exported_exists_and_is_sorted():
+    for path in SOURCES:
+        if path.name != "__init__.py":
+            continue
+        package = ".".join(path.parent.relative_to(ROOT / "src").parts)
+        module = importlib.import_module(package)
+        names = list(getattr(module, "__all__", []))
+        assert all(hasattr(module, name) for name in names), package
+        assert len(set(names)) == len(names), package
+
+
+def test_every_public_function_has_an_example_that_runs_or_is_a_stage_entry():
+    bare = []
+    for path in SOURCES:
+        if path.parent.name == "cli":
+            continue
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            public = isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
+            if public and node.name not in {"run", "sources"}:
+                said = ast.get_docstring(node) or ""
+                if ">>>" not in said and "Examples" not in said:
+                    bare.append(f"{path.relative_to(ROOT / 'src' / 'equipoise')}:{node.name}")
+    assert bare == []
+
+
+def test_words_that_promise_too_much_are_not_used():
+    promise = re.compile(r"\b(debias\w*|unbiased model|fair model)\b", re.IGNORECASE)
+    said = [p.name for p in SOURCES if promise.search(p.read_text(encoding="utf-8"))]
+    assert said == []
+
+
+def test_nothing_is_unpickled_and_yaml_is_read_safely():
+    danger = re.compile(r"\bpickle\.|allow_pickle=True|yaml\.load\(|yaml\.unsafe_load|\beval\(")
+    said = [p.name for p in SOURCES if danger.search(p.read_text(encoding="utf-8"))]
+    assert said == []
+
+
+def test_the_readme_keeps_its_two_commands_and_the_changelog_its_version():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert "make demo" in readme
+    assert "make test" in readme
+    assert f"## {equipoise.__version__}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_every_dependency_is_pinned_by_the_constraints():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = [d for group in project["optional-dependencies"].values() for d in group]
+    asked = {re.split(r"[\[<>=!~ ]", d)[0].lower() for d in project["dependencies"] + extras}
+    pinned = {
+        line.split("==")[0].lower()
+        for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+        if "==" in line
+    }
+    assert asked <= pinned
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("module", "line", "contract"),
+    [
+        ("audit/__init__.py", "from equipoise import gate", "stages never import each other"),
+        ("tables/__init__.py", "from equipoise import audit", "stages never import each other"),
+        ("metrics/__init__.py", "import pydicom", "pydicom only in images and phantoms"),
+        ("adapt/__init__.py", "import sklearn", "torch only where"),
+        ("helpers.py", '"""A drawer."""', "stages never import each other"),
+    ],
+)
+def test_a_planted_violation_breaks_the_import_contracts(tmp_path, module, line, contract):
+    shutil.copytree(ROOT / "src" / "equipoise", tmp_path / "src" / "equipoise")
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    target = tmp_path / "src" / "equipoise" / module
+    before = target.read_text(encoding="utf-8") if target.exists() else ""
+    target.write_text(before + f"\n{line}\n", encoding="utf-8")
+    probe = (
+        "import sys; sys.path.insert(0, 'src'); from importlinter.cli import lint_imports;"
+        "sys.exit(lint_imports(no_cache=True))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", probe], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    broken = [row for row in done.stdout.splitlines() if row.endswith("BROKEN")]
+    assert any(contract in row for row in broken), done.stdout
+
+
+def test_no_path_of_a_machine_is_in_a_tracked_file():
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("not a git checkout: tracked files are not searched")
+    place = re.compile(r"/(?:wor[k]|roo[t]|hom[e])/\w+")
+    said = []
+    for name in listed.stdout.split():
+        path = ROOT / name
+        if path.suffix in {".py", ".md", ".yaml", ".toml", ".txt", ".html", ""} and path.is_file():
+            found = place.search(path.read_text(encoding="utf-8"))
+            said += [f"{name}: {found.group()}"] if found else []
+    assert said == []
