@@ -1,1 +1,16 @@
-"""To come."""
+"""Encoders: from pixels to one vector per image, each bound to its card and its digest.
+
+A member is a function ``load(parameters, scope) -> Encoder``. What a model was trained on, what
+it expects and under which licence it may be used stands in its card; a file that does not fit
+its card is refused.
+"""
+
+from equipoise.encoders.cards import NOT_AVAILABLE, Card, Encoder, card_of, load
+
+ENCODERS = {
+    "filterbank": "equipoise.encoders.filterbank:load",
+    "onnx": "equipoise.encoders.onnx:load",
+}
+"""Name → what loads it; a study may also name its own ``module:function``."""
+
+__all__ = ["ENCODERS", "NOT_AVAILABLE", "Card", "Encoder", "card_of", "load"]

@@ -1,0 +1,196 @@
+"""What an encoder says of itself (its card) and what it does (its embedding function)."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from equipoise.errors import InvalidEncoder, nearest
+
+NOT_AVAILABLE = "not available"
+"""What a card says where its maker says nothing."""
+
+Embed = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
+
+
+class Card(BaseModel):
+    """What an encoder expects and where it comes from.
+
+    Examples
+    --------
+    >>> card = Card(name="bank", layout="NHWC", height=64, width=64, channels=1,
+    ...             value_range="uint8", dimension=40, licence="Apache-2.0")
+    >>> card.training_data
+    'not available'
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(min_length=1, description="what the encoder is called")
+    modality: str = Field(default=NOT_AVAILABLE, description="the images it was made for")
+    layout: Literal["NHWC", "NCHW"] = Field(description="order of batch, height, width, channels")
+    height: int = Field(gt=0, description="height of its input (pixels)")
+    width: int = Field(gt=0, description="width of its input (pixels)")
+    channels: Literal[1, 3] = Field(description="1 for grey, 3 for colour; grey is repeated")
+    value_range: Literal["uint8", "zero_one", "minus_one_one"] = Field(
+        description="uint8: 0 to 255 as stored; zero_one: x / 255; minus_one_one: x / 127.5 - 1"
+    )
+    mean: tuple[float, ...] | None = Field(
+        default=None, description="per channel, taken off after the value range is set"
+    )
+    std: tuple[float, ...] | None = Field(
+        default=None, description="per channel, divided by after the mean is taken off"
+    )
+    output: str | None = Field(
+        default=None, description="name of the output; by default the only one"
+    )
+    dimension: int = Field(gt=0, description="length of the vector of an image")
+    precision: str = Field(
+        default=NOT_AVAILABLE, description="of its arithmetic, as float32 or int8"
+    )
+    licence: str = Field(min_length=1, description="under which the weights may be used")
+    source: str = Field(default=NOT_AVAILABLE, description="where the weights come from")
+    training_data: str = Field(default=NOT_AVAILABLE, description="what they were trained on")
+    notes: str = Field(default=NOT_AVAILABLE, description="what else one should know")
+
+    @model_validator(mode="after")
+    def _normalisation_fits(self) -> "Card":
+        for name, values in (("mean", self.mean), ("std", self.std)):
+            if values is not None and len(values) != self.channels:
+                raise ValueError(
+                    f"{name} has {len(values)} values; expected one for each of the "
+                    f"{self.channels} channels"
+                )
+        if self.std is not None and min(self.std) <= 0:
+            raise ValueError(f"std holds {min(self.std):g}; expected numbers above 0")
+        return self
+
+    def preprocessing(self) -> dict[str, object]:
+        """Return the fields that change the vectors, for the encoder's digest.
+
+        Examples
+        --------
+        >>> card = Card(name="bank", layout="NHWC", height=8, width=8, channels=1,
+        ...             value_range="uint8", dimension=4, licence="MIT")
+        >>> "licence" in card.preprocessing()
+        False
+        """
+        fields = ("layout", "height", "width", "channels", "value_range", "mean", "std", "output")
+        return self.model_dump(mode="json", include=set(fields))
+
+    def summary(self) -> dict[str, object]:
+        """Return all that the card says, in JSON, for the evidence and the report.
+
+        Examples
+        --------
+        >>> card = Card(name="bank", layout="NHWC", height=8, width=8, channels=1,
+        ...             value_range="uint8", dimension=4, licence="MIT")
+        >>> card.summary()["licence"]
+        'MIT'
+        """
+        return self.model_dump(mode="json")
+
+
+@dataclass(frozen=True, slots=True)
+class Encoder:
+    """An encoder that is ready to embed.
+
+    Parameters
+    ----------
+    name
+        What it is called.
+    digest
+        SHA-256 over everything that changes its vectors: weights, preprocessing, engine.
+    engine
+        What computes, with its version.
+    precision
+        Of its arithmetic, as ``"float32"`` or ``"int8"``.
+    dimension
+        Length of a vector.
+    card
+        What it says of itself.
+    embed
+        uint8 ``(b, h, w)`` or ``(b, h, w, 3)`` → float32 ``(b, d)``.
+    """
+
+    name: str
+    digest: str
+    engine: str
+    precision: str
+    dimension: int
+    card: Card
+    embed: Embed
+
+
+def card_of(content: Mapping[str, object], *, where: str) -> Card:
+    """Return the card that a mapping describes.
+
+    Parameters
+    ----------
+    content
+        Field → value.
+    where
+        Whose card it is, for the message.
+
+    Raises
+    ------
+    InvalidEncoder
+        If a field is not known, is missing (a licence must be stated), or says what cannot be.
+
+    Examples
+    --------
+    >>> card_of({"licens": "MIT"}, where="card.yaml")
+    Traceback (most recent call last):
+        ...
+    equipoise.errors.InvalidEncoder: card.yaml: unknown key 'licens'
+    """
+    unknown = [key for key in content if key not in Card.model_fields]
+    if unknown:
+        hint = nearest(str(unknown[0]), Card.model_fields)
+        known = f"known keys: {', '.join(Card.model_fields)}"
+        raise InvalidEncoder(f"{where}: unknown key '{unknown[0]}'", hint=hint or known)
+    if not content.get("licence"):
+        raise InvalidEncoder(
+            f"{where}: no licence; expected the terms under which the weights may be used",
+            hint="ask the maker of the model; an encoder without a stated licence is not run",
+        )
+    try:
+        return Card.model_validate(dict(content))
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "card"
+        found = "" if first["type"] in {"missing", "value_error"} else f" (got {first['input']!r})"
+        raise InvalidEncoder(f"{where}: {field}: {first['msg']}{found}") from error
+
+
+def load(path: Path) -> Card:
+    """Return the card in a YAML file.
+
+    Raises
+    ------
+    InvalidEncoder
+        If the file is absent, is not YAML, or is not a card.
+
+    Examples
+    --------
+    >>> load(Path("nowhere.yaml"))
+    Traceback (most recent call last):
+        ...
+    equipoise.errors.InvalidEncoder: card nowhere.yaml: no such file
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InvalidEncoder(f"card {path}: no such file") from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InvalidEncoder(f"card {path}: not readable as YAML ({error})") from error
+    if not isinstance(content, dict):
+        raise InvalidEncoder(
+            f"card {path}: holds {type(content).__name__}; expected a mapping of fields"
+        )
+    return card_of(content, where=f"card {path}")
