@@ -1,6 +1,5 @@
 """The demo: two studies on phantoms, alike but for one planted bias, and a check of both."""
 
-import shutil
 import time
 from importlib import resources
 from pathlib import Path
@@ -27,7 +26,9 @@ def demonstrate(out: Path, workers: int) -> int:
     for arm in ARMS:
         verdict = verdicts[arm]["verdict"]
         console.print(f"{arm}: verdict [bold]{verdict}[/]", highlight=False)
-        console.print(f"  report: {(out / arm / 'report' / 'report.html').resolve()}", soft_wrap=True)
+        console.print(
+            f"  report: {(out / arm / 'report' / 'report.html').resolve()}", soft_wrap=True
+        )
     for sentence in wrong:
         console.print(f"[bold red]not as planted:[/] {sentence}")
     if not wrong:
@@ -58,7 +59,27 @@ def _arm(arm: str, out: Path, workers: int) -> dict[str, object]:
 
 
 def _wrong(verdicts: dict[str, dict[str, object]]) -> list[str]:
-    return [str(verdicts), str(shutil)]
+    """Return what is not as it was planted, in sentences."""
+    wrong = []
+    failed = _failed(verdicts["biased"])
+    if verdicts["biased"]["verdict"] != "fail":
+        wrong.append(f"the biased arm's verdict is {verdicts['biased']['verdict']}; expected fail")
+    elif not any(PLANTED.items() <= group.items() for group in failed):
+        wrong.append(f"the biased arm fails on {failed}; expected {_named(PLANTED)}")
+    if verdicts["twin"]["verdict"] == "fail":
+        wrong.append(f"the twin fails on {_failed(verdicts['twin'])}; expected no fail")
+    return wrong
+
+
+def _failed(verdict: dict[str, object]) -> list[dict[str, object]]:
+    """Return the groups whose contrasts or floors failed."""
+    criteria = verdict["criteria"]
+    return [
+        part["subgroup"]
+        for criterion in (criteria if isinstance(criteria, list) else [])
+        for part in criterion["judgements"]
+        if part["outcome"] == "fail"
+    ]
 
 
 def _named(group: dict[str, str]) -> str:

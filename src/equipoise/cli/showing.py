@@ -73,6 +73,11 @@ def settled(kind: str, outcome: Outcome) -> None:
     talk().print(f"{kind}: {escape(str(outcome.folder))}", soft_wrap=True)
 
 
+def say(sentence: str) -> None:
+    """Print a sentence to stdout."""
+    Console(highlight=False).print(escape(sentence), soft_wrap=True)
+
+
 def table(frame: pl.DataFrame, title: str, *, right: Sequence[str] = ()) -> None:
     """Print a table to stdout; a null is a dash.
 

@@ -57,8 +57,7 @@ def closing(run_folder: Path) -> int:
         verdict = str(said["verdict"])
         codes.append(_EXIT.get(verdict, 3))
         console.print(f"verdict ({path.parent.name}): [bold]{verdict}[/]")
-        for reason in said.get("reasons", [])[:5]:
-            console.print(f"  {reason}", markup=False, soft_wrap=True)
+        console.print(f"  {said['reason']}", markup=False, soft_wrap=True)
     for path in sorted(run_folder.glob("*/report.html")):
         console.print(f"report: {path.resolve()}", markup=False, soft_wrap=True)
     return 1 if 1 in codes else max(codes)
