@@ -168,7 +168,7 @@ def execute(
         return Outcome(folder.name, "kept", folder, Spent())
     partial = make_folder(folder.parent / f"{_PARTIAL}{folder.name}-{uuid.uuid4().hex[:8]}")
     try:
-        with measured() as spent, _disk(folder):
+        with measured() as spent, _disk(folder), _one_blas_thread():
             result = stage.run(options, given, partial, scope)
         _leave_evidence(stage, partial, inputs=inputs, parameters=parameters, result=result)
         write_json(partial / evidence.SPENT_FILE, spent.as_record())
@@ -315,6 +315,19 @@ def _locked(run: Path) -> Iterator[None]:
         yield
     finally:
         lock.unlink(missing_ok=True)
+
+
+def _one_blas_thread() -> contextlib.AbstractContextManager[object]:
+    """Keep BLAS to one thread: a sum must not depend on how many cores there are.
+
+    It is also several times faster for the sizes of a probe where cores are shared: numpy and
+    scipy each bring a pool of threads, and the two wait for each other.
+    """
+    import scipy.linalg  # noqa: F401  its library must be loaded to be limited
+    from threadpoolctl import threadpool_limits
+
+    limited: contextlib.AbstractContextManager[object] = threadpool_limits(1, user_api="blas")
+    return limited
 
 
 @contextlib.contextmanager
