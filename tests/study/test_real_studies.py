@@ -46,8 +46,9 @@ def own(run, metric):
 
 
 def warned(run):
+    """Return the sources that warn, as `document` lists them."""
     facts = json.loads((run / "document" / "facts.json").read_text(encoding="utf-8"))
-    return facts["shortcuts"]
+    return {p["source"] for p in facts["shortcuts"] if p["verdict"] == "shortcut warning"}
 
 
 def test_malignancy_is_told_with_an_auroc_of_at_least_0_82_by_unseen_lesions(ham):
@@ -64,8 +65,8 @@ def test_the_dermoscopy_report_says_that_patients_are_unknown_and_lesions_are_th
 
 
 def test_document_warns_of_the_pneumonia_label_and_not_of_malignancy(ham, nih):
-    assert warned(nih)["pneumonia"]["warning"] is True
-    assert warned(ham)["malignant"]["warning"] is False
+    assert "identifiers" in warned(nih)
+    assert warned(ham) == set()
     page = (nih / "report" / "report.html").read_text(encoding="utf-8").lower()
     assert "shortcut warning" in page
 

@@ -1,1 +1,26 @@
-"""To come."""
+"""The audit: predictions and declared subgroups in, counts and estimates out."""
+
+from equipoise.audit.auditing import estimates
+from equipoise.audit.options import Options
+from equipoise.audit.reading import read_predictions
+from equipoise.audit.stage import run
+from equipoise.audit.summary import summary
+
+VERSION = 1
+TITLE = "Estimate every metric for every declared subgroup, with intervals"
+NEEDS = ("cohort", "predictions")
+WANTS = ("splits",)
+GIVES = ("estimates",)
+
+__all__ = [
+    "GIVES",
+    "NEEDS",
+    "TITLE",
+    "VERSION",
+    "WANTS",
+    "Options",
+    "estimates",
+    "read_predictions",
+    "run",
+    "summary",
+]

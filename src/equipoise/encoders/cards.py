@@ -144,10 +144,10 @@ def card_of(content: Mapping[str, object], *, where: str) -> Card:
 
     Examples
     --------
-    >>> card_of({"licens": "MIT"}, where="card.yaml")
+    >>> card_of({"licencex": "MIT"}, where="card.yaml")
     Traceback (most recent call last):
         ...
-    equipoise.errors.InvalidEncoder: card.yaml: unknown key 'licens'
+    equipoise.errors.InvalidEncoder: card.yaml: unknown key 'licencex'
     """
     unknown = [key for key in content if key not in Card.model_fields]
     if unknown:

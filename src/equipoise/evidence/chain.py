@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from equipoise.errors import EquipoiseError, InvalidInput
-from equipoise.evidence.statements import EVIDENCE_FILE, SPENT_FILE, read_statement
+from equipoise.evidence.statements import EVIDENCE_FILE, SPENT_FILE, digest, read_statement
 from equipoise.tables import file_digest
 
 State = Literal["altered", "missing", "added", "broken"]
@@ -95,16 +95,14 @@ def _added(
 
 def _handoffs(run: Path, stages: list[Path]) -> Iterator[Finding]:
     """Compare what each stage says it was given with what the giver says it made."""
-    made: dict[str, str] = {}
-    for stage in stages:
-        made |= {f"{stage.name}/{k}": v for k, v in _said(stage, "subject").items()}
+    made = {stage.name: digest(_said(stage, "subject")) for stage in stages}
     for stage in stages:
         for name, given in _said(stage, "inputs").items():
             if name in made and made[name] != given:
                 yield Finding(
                     "broken",
                     _relative(run, stage / EVIDENCE_FILE),
-                    f"was given {name} with sha256 {given}; that stage made {made[name]}",
+                    f"was given '{name}' with digest {given}; that stage made {made[name]}",
                 )
 
 

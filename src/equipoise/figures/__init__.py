@@ -1,1 +1,32 @@
-"""To come."""
+"""Pictures of tables: SVG as text, made from estimates and counts, nothing loaded, no scripts.
+
+A group without a value keeps its row and says why; nothing is told by colour alone; the same
+table gives the same bytes.
+"""
+
+from equipoise.figures.differences import SYMBOLS, contrast_name, contrasts, subgroup_key
+from equipoise.figures.forests import forest
+from equipoise.figures.numbers import bracketed, percent, plain, signed, signed_bracketed
+from equipoise.figures.rows import bare_reason, family_name, row_name
+from equipoise.figures.shares import bars
+from equipoise.figures.spans import Span, attributes_of, spans
+
+__all__ = [
+    "SYMBOLS",
+    "Span",
+    "attributes_of",
+    "bare_reason",
+    "bars",
+    "bracketed",
+    "contrast_name",
+    "contrasts",
+    "family_name",
+    "forest",
+    "percent",
+    "plain",
+    "row_name",
+    "signed",
+    "signed_bracketed",
+    "spans",
+    "subgroup_key",
+]

@@ -1,1 +1,28 @@
-"""To come."""
+"""The gate: estimates and a policy in, a verdict and the reasons for it out."""
+
+from equipoise.gate.judging import judge
+from equipoise.gate.stage import Options, run, sources
+from equipoise.gate.verdicts import Judgement, Outcome, Part, Verdict, worst
+
+VERSION = 1
+TITLE = "Judge the estimates by a policy"
+NEEDS = ("estimates",)
+WANTS: tuple[str, ...] = ()
+GIVES = ("verdict",)
+
+__all__ = [
+    "GIVES",
+    "NEEDS",
+    "TITLE",
+    "VERSION",
+    "WANTS",
+    "Judgement",
+    "Options",
+    "Outcome",
+    "Part",
+    "Verdict",
+    "judge",
+    "run",
+    "sources",
+    "worst",
+]

@@ -1,0 +1,122 @@
+"""What may be asked of adaptation."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+
+Rule = Literal["overall", "worst_group"]
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.]*$"
+
+
+class Candidate(BaseModel):
+    """One way of training."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=_NAME, description="what it is called, in file names too")
+    mitigation: str = Field(
+        description="plain, reweighting, group_dro, or your own module:function"
+    )
+    parameters: dict[str, JsonValue] = Field(default={}, description="those of the mitigation")
+
+
+class OperatingPoint(BaseModel):
+    """One place from which an image is called positive."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(min_length=1, description="what it is called")
+    rule: Literal["specificity", "sensitivity", "youden"] = Field(
+        description="specificity or sensitivity of at least `at`; youden: their sum is largest"
+    )
+    at: float = Field(default=0.9, gt=0, lt=1, description="what the rule asks; not for youden")
+
+
+PLAIN = Candidate(name="plain", mitigation="plain")
+
+
+class Options(BaseModel):
+    """Which probes are fitted, how one is selected, and where it calls positive."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    findings: tuple[str, ...] | None = Field(
+        default=None, description="findings to fit probes for; all by default"
+    )
+    group_by: tuple[str, ...] = Field(
+        default=(),
+        description="attributes whose intersections are the groups of mitigations and selection",
+    )
+    candidates: tuple[Candidate, ...] = Field(
+        default=(
+            PLAIN,
+            Candidate(name="reweighting", mitigation="reweighting"),
+            Candidate(name="group_dro", mitigation="group_dro"),
+        ),
+        description="ways of training to compare; plain training is always among them",
+    )
+    penalties: tuple[float, ...] = Field(
+        default=(0.01, 0.1, 1.0, 10.0),
+        min_length=1,
+        description="strengths of the L2 penalty to choose from on validation",
+    )
+    seeds: tuple[int, ...] = Field(
+        default=(0,), min_length=1, description="each candidate is run once for each"
+    )
+    selection: Rule = Field(
+        default="overall",
+        description="validation AUROC that decides: of all images, or of the worst group",
+    )
+    operating_points: tuple[OperatingPoint, ...] = Field(
+        default=(OperatingPoint(name="specificity_0.9", rule="specificity", at=0.9),),
+        description="chosen on validation, then locked",
+    )
+    evaluation: Literal["auto", "split", "cross-fit"] = Field(
+        default="auto",
+        description="score the test split, or every image by a probe that has not seen its "
+        "patient; auto: cross-fit where the test split is too small",
+    )
+    minimum: int = Field(
+        default=30,
+        ge=1,
+        description="auto: positives and negatives (images) that each group needs in the test "
+        "split",
+    )
+    selection_minimum: int = Field(
+        default=10,
+        ge=1,
+        description="positives and negatives (images) that a group needs on validation to count "
+        "in worst-group selection",
+    )
+    inner_validation: float = Field(
+        default=0.2,
+        gt=0,
+        lt=1,
+        description="cross-fit: share of the patients outside a fold kept for validation",
+    )
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> "Options":
+        for what, names in (
+            ("candidate", [candidate.name for candidate in self.candidates]),
+            ("operating point", [point.name for point in self.operating_points]),
+            ("seed", [str(seed) for seed in self.seeds]),
+        ):
+            twice = [name for name in names if names.count(name) > 1]
+            if twice:
+                raise ValueError(f"{what} '{twice[0]}' occurs twice; expected different ones")
+        if min(self.penalties) <= 0:
+            raise ValueError(f"penalty {min(self.penalties):g}; expected numbers above 0")
+        return self
+
+    def compared(self) -> tuple[Candidate, ...]:
+        """Return the candidates, plain training first and always among them.
+
+        Examples
+        --------
+        >>> [c.name for c in Options(candidates=()).compared()]
+        ['plain']
+        """
+        plain = [c for c in self.candidates if c.mitigation == "plain"]
+        others = [c for c in self.candidates if c.mitigation != "plain"]
+        return (*(plain or [PLAIN]), *others)

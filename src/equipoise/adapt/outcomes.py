@@ -1,0 +1,205 @@
+"""One candidate with one seed: all its findings and rounds, or why it failed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import fmean
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from equipoise.adapt.fitting import Trial, best, mean_by_group, scores, trials
+from equipoise.adapt.material import Rows
+from equipoise.adapt.options import Candidate, Options, Rule
+from equipoise.adapt.points import seal, threshold
+from equipoise.adapt.rounds import Evaluation, Round
+from equipoise.errors import InvalidTable
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one candidate with one seed for one finding.
+
+    Parameters
+    ----------
+    finding, candidate, mitigation, seed
+        What was tried.
+    file
+        Name of its predictions, without ending.
+    tried
+        Fold (None = all images) → every trial.
+    kept
+        Fold → the trial whose penalty was chosen.
+    scores
+        ``(n,)`` Float32; NaN everywhere if it failed.
+    points
+        Rows of the table *operating points*.
+    reason
+        Why it failed, or None.
+    """
+
+    finding: str
+    candidate: str
+    mitigation: str
+    seed: int
+    file: str
+    tried: Mapping[int | None, list[Trial]]
+    kept: Mapping[int | None, Trial]
+    scores: npt.NDArray[np.float32]
+    points: list[dict[str, object]]
+    reason: str | None = None
+
+    @property
+    def overall(self) -> float | None:
+        """Validation AUROC, averaged over rounds."""
+        return fmean(trial.overall for trial in self.kept.values()) if self.kept else None
+
+    @property
+    def groups(self) -> dict[str, float]:
+        """Validation AUROC of each group that is large enough, averaged over rounds."""
+        return mean_by_group(list(self.kept.values()))
+
+    def value(self, rule: Rule) -> float | None:
+        """Return what a selection rule looks at, or None if there is no such number."""
+        if rule == "overall":
+            return self.overall
+        return min(self.groups.values(), default=None)
+
+
+def outcome(
+    rows: Rows,
+    finding: str,
+    candidate: Candidate,
+    parts: list[Round],
+    options: Options,
+    *,
+    seed: int,
+) -> Outcome:
+    """Fit, choose the penalty and the operating points, and score, round by round.
+
+    A candidate whose numbers fail is returned with the reason; the others go on.
+
+    Examples
+    --------
+    >>> from equipoise.adapt.material import rows
+    >>> ids = ["a", "b", "c", "d"]
+    >>> labels = {"label:edema": [True, False, True, False]}
+    >>> cohort = pl.DataFrame({"image_id": ids, "patient_id": ids, **labels})
+    >>> splits = pl.DataFrame({"image_id": ids, "split": ["train"] * 4, "fold": [0, 0, 1, 1]})
+    >>> vectors = pl.Series([[1.0], [0.0]] * 2, dtype=pl.Array(pl.Float32, 1))
+    >>> embeddings = pl.DataFrame({"image_id": ids, "vector": vectors})
+    >>> images = rows(cohort, splits, embeddings, findings=None, group_by=[])
+    >>> everyone = np.ones(4, dtype=bool)
+    >>> part = Round(None, everyone, everyone, everyone)
+    >>> plain = Candidate(name="plain", mitigation="plain")
+    >>> found = outcome(images, "edema", plain, [part], Options(), seed=0)
+    >>> found.overall, found.file, len(found.points)
+    (1.0, 'plain-0', 1)
+    """
+    file, name = f"{candidate.name}-{seed}", identity(candidate.name, seed, options)
+    tried: dict[int | None, list[Trial]] = {}
+    kept: dict[int | None, Trial] = {}
+    found = np.full(len(rows.image_ids), np.nan, dtype=np.float32)
+    points: list[dict[str, object]] = []
+    reason: str | None = None
+    try:
+        for part in parts:
+            with np.errstate(all="ignore"):  # numbers that fail are seen in the scores
+                tried[part.fold] = trials(rows, finding, candidate, part, options, seed=seed)
+            kept[part.fold] = best(tried[part.fold], options.selection)
+            part_scores = scores(kept[part.fold].fitted, rows.x)
+            found[part.scored] = part_scores[part.scored]
+            points += _points(
+                rows,
+                finding,
+                part,
+                part_scores,
+                options,
+                candidate=name,
+            )
+    except (InvalidTable, np.linalg.LinAlgError, FloatingPointError) as error:
+        found[:] = np.nan
+        kept, points, reason = {}, [], str(error)
+    return Outcome(
+        finding=finding,
+        candidate=candidate.name,
+        mitigation=candidate.mitigation,
+        seed=seed,
+        file=file,
+        tried=tried,
+        kept=kept,
+        scores=found,
+        points=points,
+        reason=reason,
+    )
+
+
+def identity(name: str, seed: int, options: Options) -> str:
+    """Return what a candidate is called among operating points: of several seeds, with its seed.
+
+    Examples
+    --------
+    >>> identity("plain", 1, Options(seeds=(0, 1)))
+    'plain-1'
+    """
+    return name if len(options.seeds) == 1 else f"{name}-{seed}"
+
+
+def table(outcomes: list[Outcome], rows: Rows, evaluation: Evaluation) -> pl.DataFrame:
+    """Return the table *predictions* of one candidate and seed, a score column per finding.
+
+    Examples
+    --------
+    >>> from equipoise.adapt.material import rows
+    >>> ids = ["a", "b", "c", "d"]
+    >>> labels = {"label:edema": [True, False, True, False]}
+    >>> cohort = pl.DataFrame({"image_id": ids, "patient_id": ids, **labels})
+    >>> splits = pl.DataFrame({"image_id": ids, "split": ["train"] * 4, "fold": [0, 0, 1, 1]})
+    >>> vectors = pl.Series([[1.0], [0.0]] * 2, dtype=pl.Array(pl.Float32, 1))
+    >>> embeddings = pl.DataFrame({"image_id": ids, "vector": vectors})
+    >>> images = rows(cohort, splits, embeddings, findings=None, group_by=[])
+    >>> everyone = np.ones(4, dtype=bool)
+    >>> part = Round(None, everyone, everyone, everyone)
+    >>> plain = Candidate(name="plain", mitigation="plain")
+    >>> found = outcome(images, "edema", plain, [part], Options(), seed=0)
+    >>> table([found], images, "cross-fit").columns
+    ['image_id', 'fold', 'score:edema']
+    """
+    where: pl.Series = (
+        pl.Series("split", rows.split.tolist(), dtype=pl.String)
+        if evaluation == "split"
+        else pl.Series("fold", rows.fold, dtype=pl.Int64)
+    )
+    columns = [
+        pl.Series(f"score:{one.finding}", one.scores, dtype=pl.Float32).fill_nan(None)
+        for one in outcomes
+    ]
+    return pl.DataFrame([pl.Series("image_id", rows.image_ids), where, *columns])
+
+
+def _points(
+    rows: Rows,
+    finding: str,
+    part: Round,
+    score: npt.NDArray[np.float32],
+    options: Options,
+    *,
+    candidate: str,
+) -> list[dict[str, object]]:
+    held = rows.assessed(finding, part.validation)
+    truth = rows.truth(finding)[held]
+    image_ids = [rows.image_ids[i] for i in np.flatnonzero(held)]
+    digest = seal(image_ids, score[held], truth)
+    return [
+        {
+            "finding": finding,
+            "candidate": candidate,
+            "operating_point": point.name,
+            "fold": part.fold,
+            "rule": point.rule if point.rule == "youden" else f"{point.rule} >= {point.at:g}",
+            "threshold": threshold(score[held], truth, rule=point.rule, at=point.at),
+            "chosen_on": part.chosen_on,
+            "digest": digest,
+        }
+        for point in options.operating_points
+    ]

@@ -1,0 +1,18 @@
+"""What may be asked of embedding."""
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+
+class Options(BaseModel):
+    """Which encoder turns images into vectors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    encoder: str = Field(
+        default="filterbank",
+        description="name of an encoder (filterbank, onnx), or your own module:function",
+    )
+    parameters: dict[str, JsonValue] = Field(
+        default={}, description="what the encoder needs; onnx: path (the file) and card"
+    )
+    batch_size: int = Field(default=32, ge=1, le=4096, description="images embedded at a time")

@@ -1,0 +1,187 @@
+"""What each metric is: a rate is events over trials, a mean is of a loss, AUROC is a ranking."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field
+
+from equipoise import registry
+from equipoise.errors import InvalidConfiguration
+
+Cell = Literal["tp", "fp", "tn", "fn"]
+Loss = Callable[[npt.NDArray[np.float64], npt.NDArray[np.bool_]], npt.NDArray[np.float64]]
+
+METRICS = {
+    "auroc": "equipoise.metrics.definitions:auroc",
+    "sensitivity": "equipoise.metrics.definitions:sensitivity",
+    "specificity": "equipoise.metrics.definitions:specificity",
+    "ppv": "equipoise.metrics.definitions:ppv",
+    "npv": "equipoise.metrics.definitions:npv",
+    "brier": "equipoise.metrics.definitions:brier",
+}
+"""Name → the function that describes it; a study may give its own ``"module:function"``."""
+
+
+class Minimum(BaseModel):
+    """How many a group needs, in each arm of a comparison, before a number is reported of it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    positives: int = Field(
+        default=30,
+        ge=2,
+        description="Images with the finding (sensitivity, AUROC), or called positive (PPV).",
+    )
+    negatives: int = Field(
+        default=30,
+        ge=2,
+        description="Images without the finding (specificity, AUROC), or called negative (NPV).",
+    )
+    patients: int = Field(
+        default=30, ge=2, description="Patients among those images; for AUROC in each class."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric.
+
+    Parameters
+    ----------
+    name
+        As it stands in the estimates.
+    kind
+        *rate*: events over trials, in cells of the confusion matrix at an operating point.
+        *mean*: of a loss per image, in [0, 1]. *ranking*: AUROC.
+    counted
+        What its trials are, in words, for the message when they are too few.
+    events, trials
+        Cells of a rate; the events are among the trials.
+    scarce
+        Which minimum the trials of a rate must reach.
+    loss
+        Scores and labels, shape ``(n,)`` → loss, shape ``(n,)``, of a mean.
+    """
+
+    name: str
+    kind: Literal["rate", "mean", "ranking"]
+    counted: str = "images"
+    events: tuple[Cell, ...] = ()
+    trials: tuple[Cell, ...] = ()
+    scarce: Literal["positives", "negatives"] = "positives"
+    loss: Loss | None = None
+
+    @property
+    def thresholded(self) -> bool:
+        """Whether it needs an operating point."""
+        return self.kind == "rate"
+
+
+def metric(name: str) -> Metric:
+    """Return the metric that a name, or ``"module:function"``, stands for.
+
+    Raises
+    ------
+    UnknownName
+        If the name stands for nothing.
+    InvalidConfiguration
+        If the function of the study describes no metric.
+
+    Examples
+    --------
+    >>> metric("ppv").trials
+    ('tp', 'fp')
+    >>> metric("auorc")
+    Traceback (most recent call last):
+        ...
+    equipoise.errors.UnknownName: no metric 'auorc'; known: auroc, brier, npv, ppv, sensitivity, \
+specificity
+    """
+    found = registry.load(name, METRICS, kind="metric")()
+    if not isinstance(found, Metric):
+        raise InvalidConfiguration(
+            f"metric '{name}' gives a {type(found).__name__}; expected equipoise.metrics.Metric"
+        )
+    return found
+
+
+def auroc() -> Metric:
+    """Return the area under the ROC curve: how often a positive outranks a negative.
+
+    Examples
+    --------
+    >>> auroc().kind
+    'ranking'
+    """
+    return Metric("auroc", "ranking")
+
+
+def sensitivity() -> Metric:
+    """Return the share of positives that are called positive.
+
+    Examples
+    --------
+    >>> sensitivity().trials
+    ('tp', 'fn')
+    """
+    return Metric("sensitivity", "rate", "positives", ("tp",), ("tp", "fn"))
+
+
+def specificity() -> Metric:
+    """Return the share of negatives that are called negative.
+
+    Examples
+    --------
+    >>> specificity().trials
+    ('tn', 'fp')
+    """
+    return Metric("specificity", "rate", "negatives", ("tn",), ("tn", "fp"), "negatives")
+
+
+def ppv() -> Metric:
+    """Return the share of those called positive who are; it moves with prevalence.
+
+    Examples
+    --------
+    >>> ppv().trials
+    ('tp', 'fp')
+    """
+    return Metric("ppv", "rate", "images called positive", ("tp",), ("tp", "fp"))
+
+
+def npv() -> Metric:
+    """Return the share of those called negative who are; it moves with prevalence.
+
+    Examples
+    --------
+    >>> npv().trials
+    ('tn', 'fn')
+    """
+    return Metric("npv", "rate", "images called negative", ("tn",), ("tn", "fn"), "negatives")
+
+
+def brier() -> Metric:
+    """Return the mean squared distance of score and label; it moves with prevalence.
+
+    Examples
+    --------
+    >>> brier().loss(np.array([0.25]), np.array([True])).tolist()
+    [0.5625]
+    """
+    return Metric("brier", "mean", loss=squared_error)
+
+
+def squared_error(
+    score: npt.NDArray[np.float64], label: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.float64]:
+    """Return the squared distance of each score from its label.
+
+    Examples
+    --------
+    >>> squared_error(np.array([0.5]), np.array([False])).tolist()
+    [0.25]
+    """
+    return (score - label) ** 2

@@ -1,0 +1,160 @@
+"""Who is missing and what is unknown: what an audit must say before it is believed."""
+
+from collections.abc import Mapping, Sequence
+
+from equipoise.figures import Span, bare_reason
+from equipoise.report.material import Material, Record
+from equipoise.report.people import shortcuts
+from equipoise.report.subjects import Subject
+from equipoise.words import Texts
+
+UNKNOWN = "unknown"
+_WARNING = "shortcut warning"
+Pairs = tuple[tuple[str, str], ...]
+
+
+def not_assessable(subjects: Sequence[Subject], texts: Texts) -> list[dict[str, object]]:
+    """Return every declared subgroup that could not be judged, with its metrics and what lacks.
+
+    Returns
+    -------
+    A row per finding, subgroup and reason; whole groups before intersections, known levels before
+    unknown ones.
+    """
+    found: dict[tuple[str, Pairs, str], dict[str, object]] = {}
+    for subject in subjects:
+        for span in subject.own:
+            if span.value is None:
+                reason = bare_reason(span, texts)
+                key = (subject.finding, tuple(span.subgroup.items()), reason)
+                row = found.setdefault(key, _row(subject, span, reason))
+                metrics = row["metrics"]
+                if isinstance(metrics, list) and span.metric not in metrics:
+                    metrics.append(span.metric)
+    groups = list(dict.fromkeys(key[1] for key in found))
+    return [found[key] for key in sorted(found, key=lambda key: _place(key[1], groups))]
+
+
+def _place(group: Pairs, groups: Sequence[Pairs]) -> tuple[int, bool, int]:
+    """Order by how many attributes restrict a group, then whether a level is not known."""
+    return len(group), any(level == UNKNOWN for _, level in group), groups.index(group)
+
+
+def _row(subject: Subject, span: Span, reason: str) -> dict[str, object]:
+    return {
+        "finding": subject.finding,
+        "subgroup": dict(span.subgroup),
+        "metrics": [],
+        "reason": reason,
+        "n_patients": span.n_patients,
+        "n_images": span.n_images,
+        "n_positive": span.n_positive,
+        "n_negative": span.n_negative,
+    }
+
+
+def unknown_shares(subjects: Sequence[Subject]) -> list[dict[str, object]]:
+    """Return, by attribute, how many of the audited patients have the level ``unknown``.
+
+    Returns
+    -------
+    A row per attribute that is audited, also where nobody is unknown; the first finding's.
+    """
+    if not subjects:
+        return []
+    own = subjects[0].own
+    total = max((span.n_patients for span in own if not span.family), default=0)
+    shares: dict[str, int] = {}
+    for span in own:
+        if len(span.family) == 1:
+            name = span.family[0]
+            shares.setdefault(name, 0)
+            if span.subgroup[name] == UNKNOWN:
+                shares[name] = max(shares[name], span.n_patients)
+    return [
+        {
+            "attribute": name,
+            "n_patients": n,
+            "n_total": total,
+            "share": n / total if total else None,
+        }
+        for name, n in shares.items()
+    ]
+
+
+def unknowns(material: Material, subjects: Sequence[Subject]) -> list[dict[str, object]]:
+    """Return what these numbers cannot tell, as keys of the words with their values.
+
+    Label errors and people who are not in the data can never be seen here, so they always stand.
+    """
+    unit, unscored = unit_of(material), _unscored(material)
+    absent, documents = absent_parts(material), not_available(material.datasheet or {})
+    exploratory = bool(material.estimates["exploratory"].any())
+    n_warnings = sum(row.get("verdict") == _WARNING for row in shortcuts(material))
+    no_point = any(subject.operating_point is None for subject in subjects)
+    known: list[tuple[bool, dict[str, object]]] = [
+        (True, {"key": "labels"}),
+        (_images_independent(material), {"key": "independent"}),
+        (unit not in (None, "image"), {"key": "unit", "unit": unit}),
+        (_cross_fitted(material), {"key": "cross_fitted"}),
+        (exploratory, {"key": "exploratory"}),
+        (unscored > 0, {"key": "unscored", "n": unscored}),
+        (no_point, {"key": "no_operating_point"}),
+        (n_warnings > 0, {"key": "shortcuts", "n": n_warnings}),
+        (True, {"key": "elsewhere"}),
+        (bool(absent), {"key": "parts", "parts": absent}),
+        (bool(documents), {"key": "documents", "n": len(documents), "first": documents[:3]}),
+    ]
+    return [said for holds, said in known if holds]
+
+
+def absent_parts(material: Material) -> list[str]:
+    """Return the names of what the report was not given."""
+    names = ("verdict", "facts", "datasheet", "curation", "candidates", "embeddings", "attrition")
+    return [name for name in names if getattr(material, name) is None]
+
+
+def not_available(said: Record, above: str = "") -> list[str]:
+    """Return the names of all that a document says is not available, with dots between levels.
+
+    Examples
+    --------
+    >>> not_available({"licence": "not available", "who": {"funder": "not available", "n": 3}})
+    ['licence', 'who.funder']
+    """
+    found: list[str] = []
+    for name, value in said.items():
+        place = f"{above}{name}"
+        if isinstance(value, Mapping):
+            if value.get("value", value.get("answer")) == "not available":
+                found.append(place)
+            else:
+                found += not_available(value, f"{place}.")
+        elif value == "not available":
+            found.append(place)
+    return found
+
+
+def _images_independent(material: Material) -> bool:
+    methods = material.estimates["method"]
+    said = bool(methods.str.contains("images taken as independent", literal=True).any())
+    return said or unit_of(material) == "image"
+
+
+def unit_of(material: Material) -> str | None:
+    """Return what stands for a patient, where it is declared to be something else."""
+    said = [(material.audit or {}).get("patient_is")]
+    said += [(part or {}).get("patient_means") for part in (material.cohort, material.facts)]
+    return next((unit for unit in said if isinstance(unit, str) and unit != "patient"), None)
+
+
+def _unscored(material: Material) -> int:
+    by_finding = (material.audit or {}).get("images_without_a_score")
+    return sum(by_finding.values()) if isinstance(by_finding, dict) else 0
+
+
+def _cross_fitted(material: Material) -> bool:
+    points = material.operating_points
+    folds = points is not None and bool(points["fold"].is_not_null().any())
+    said: list[Record] = [part for part in (material.audit, material.selection) if part]
+    return folds or any(bool(part.get("cross_fitted")) for part in said)

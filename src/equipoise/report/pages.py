@@ -1,0 +1,89 @@
+"""The page: the content in words, tables and pictures, every string from data escaped."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+import jinja2
+
+from equipoise import figures
+from equipoise.report import arrangements, phrases, pictures
+from equipoise.report.material import Material
+from equipoise.report.subjects import subjects
+from equipoise.words import Texts, named, say
+
+_SHOWN = 6
+"""Rows of each kind on the first screen; the worst come first, all stand below."""
+
+
+def page(material: Material, content: Mapping[str, object], texts: Texts) -> str:
+    """Return the page of a report.
+
+    Parameters
+    ----------
+    material
+        What the stages before left; the pictures are drawn from its estimates.
+    content
+        What `equipoise.report.contents.content` made of it.
+    texts
+        The words.
+    """
+    environment = _environment(texts)
+    about = subjects(material)
+    missing = content["missing"]
+    absent = missing["not_assessable"] if isinstance(missing, Mapping) else []
+    return environment.get_template("report.html.jinja").render(
+        content=content,
+        views=[
+            pictures.view(subject, f"p{place}", content, texts)
+            for place, subject in enumerate(about)
+        ],
+        absent_groups=arrangements.absent_groups(absent, sum(len(s.metrics) for s in about), texts),
+        shown=_SHOWN,
+        several_findings=len({subject.finding for subject in about}) > 1,
+        several_points=len({subject.operating_point for subject in about}) > 1,
+        method_notes=("unit", "pointwise", "simultaneous", "judging", "assessable"),
+    )
+
+
+def _environment(texts: Texts) -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("equipoise.report", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    tools: dict[str, Callable[..., object] | Mapping[str, str]] = {
+        "say": partial(say, texts),
+        "named": partial(named, texts),
+        "plain": figures.plain,
+        "signed": figures.signed,
+        "percent": figures.percent,
+        "group_name": partial(phrases.group_name, texts=texts),
+        "bar_picture": partial(pictures.bar_picture, texts=texts),
+        "family": lambda span: figures.family_name(span.family, texts),
+        "row_name": partial(figures.row_name, texts=texts),
+        "contrast_name": partial(figures.contrast_name, texts=texts),
+        "compared": partial(phrases.compared, texts=texts),
+        "criterion_cell": phrases.criterion_cell,
+        "auroc_cell": phrases.auroc_cell,
+        "unknown_text": partial(phrases.unknown_text, texts=texts),
+        "percented": arrangements.percented,
+        "without_parts": arrangements.without_parts,
+        "compared_candidates": arrangements.compared_candidates,
+        "chosen_facts": arrangements.chosen_facts,
+        "rule_choices": arrangements.rule_choices,
+        "narrow": arrangements.narrow,
+        "wide": arrangements.wide,
+        "is_digest": phrases.is_digest,
+        "distinct": arrangements.distinct,
+        "by_group": arrangements.by_group,
+        "thousands": phrases.thousands,
+        "spaced": partial(phrases.spaced, texts=texts),
+        "cell_text": partial(phrases.cell_text, texts=texts),
+        "columns_of": arrangements.columns_of,
+        "symbols": figures.SYMBOLS,
+        "sentence": partial(phrases.sentence, texts=texts),
+    }
+    environment.globals.update(tools)
+    return environment

@@ -1,0 +1,199 @@
+"""What is said of one group, one criterion or one value, in the words of a language."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from markupsafe import Markup
+
+from equipoise import figures
+from equipoise.words import Texts, named, say
+
+
+def group_name(subgroup: Mapping[str, str], *, texts: Texts) -> str:
+    """Return a subgroup as it is read in a sentence or a cell.
+
+    Examples
+    --------
+    >>> group_name({"sex": "F", "age_band": "60+"}, texts={})
+    'sex F, age band 60+'
+    """
+    if not subgroup:
+        return say(texts, "group.everybody")
+    named_parts = (
+        f"{named(texts, 'attribute', name).replace('_', ' ')} {level}".strip()
+        for name, level in subgroup.items()
+    )
+    return ", ".join(named_parts)
+
+
+def sentence(criterion: Mapping[str, object], *, texts: Texts) -> str:
+    """Return one criterion and its outcome as a sentence."""
+    value, bound = criterion["value"], criterion["bound"]
+    subgroup = subgroup_of(criterion)
+    metric = named(texts, "metric", str(criterion["metric"] or ""))
+    group = group_name(subgroup, texts=texts)
+    failed = criterion["outcome"] == "fail" and criterion["kind"] in ("contrast", "floor")
+    if not failed or not isinstance(value, float):
+        reason = str(criterion["reason"] or say(texts, "state.no_reason"))
+        return say(texts, "decided.other", name=str(criterion["name"] or ""), reason=reason)
+    low, high = number(criterion["low"]), number(criterion["high"])
+    limits = _limits(criterion, low, high, texts)
+    if criterion["kind"] == "floor":
+        return say(
+            texts,
+            "decided.floor",
+            metric=metric,
+            group=group,
+            value=figures.plain(value),
+            limits=limits,
+            floor=figures.plain(number(bound), places=2),
+        )
+    return say(
+        texts,
+        "decided.lower" if value < 0 else "decided.higher",
+        metric=metric,
+        group=group,
+        value=figures.plain(abs(value)),
+        against=_other_side(criterion, texts),
+        limits=limits,
+        tolerance=figures.plain(number(bound), places=2),
+    )
+
+
+def _limits(
+    criterion: Mapping[str, object], low: float | None, high: float | None, texts: Texts
+) -> str:
+    if low is None or high is None:
+        return say(texts, "state.no_interval")
+    tell = figures.signed if criterion["kind"] == "contrast" else figures.plain
+    level = number(criterion["level"])
+    return say(
+        texts,
+        "decided.limits",
+        kind=named(texts, "interval", str(criterion["interval"] or "")),
+        level=figures.percent(level, places=0) if level else "",
+        low=tell(low),
+        high=tell(high),
+    ).strip()
+
+
+def compared(criterion: Mapping[str, object], *, texts: Texts) -> str:
+    """Return what a criterion compares with what."""
+    group = group_name(subgroup_of(criterion), texts=texts)
+    rest = criterion["against"] is None or criterion["contrast"] == "rest"
+    against = say(texts, "figure.rest") if rest else _other_side(criterion, texts)
+    return say(texts, "figure.against", group=group, against=against)
+
+
+def _other_side(criterion: Mapping[str, object], texts: Texts) -> str:
+    against = criterion["against"]
+    if against is None or criterion["contrast"] == "rest":
+        return say(texts, "group.rest")
+    return _bare(against, criterion)
+
+
+def _bare(against: object, criterion: Mapping[str, object]) -> str:
+    """Return what a group is compared with, without the attribute that both share."""
+    names = list(subgroup_of(criterion))
+    text = str(against)
+    return text.removeprefix(f"{names[0]}=") if len(names) == 1 else text
+
+
+def criterion_cell(criterion: Mapping[str, object], tell: Callable[..., str]) -> Markup:
+    """Return the cell with a criterion's value and the limits that it was judged by."""
+    value, low, high = (number(criterion.get(name)) for name in ("value", "low", "high"))
+    if value is None:
+        return Markup('<td class="absent">–</td>')
+    limits = "" if low is None or high is None else f" [{tell(low)}, {tell(high)}]"
+    return Markup("<td>{}{}</td>").format(tell(value), limits)
+
+
+def auroc_cell(found: Mapping[str, object] | None) -> Markup:
+    """Return the cell of one probe of the shortcut battery."""
+    said = {**(found or {}), "value": (found or {}).get("auroc")}
+    return criterion_cell(said, partial(figures.plain, places=2))
+
+
+def unknown_text(row: Mapping[str, object], *, texts: Texts) -> str:
+    """Return one thing that is unknown, as a sentence."""
+    values = {key: value for key, value in row.items() if key != "key"}
+    if row["key"] == "parts":
+        parts = values["parts"]
+        listed = parts if isinstance(parts, list) else []
+        values["parts"] = ", ".join(named(texts, "part", str(name)) for name in listed)
+    if row["key"] == "documents":
+        values["first"] = cell_text(values["first"], texts=texts)
+    return say(texts, f"unknown.{row['key']}", **values)
+
+
+def cell_text(value: object, *, texts: Texts) -> str:
+    """Return a value from JSON as it stands in a cell; what is absent says so."""
+    if value is None or value == "":
+        return say(texts, "state.not_available")
+    if isinstance(value, bool):
+        return say(texts, "state.yes" if value else "state.no")
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return figures.plain(value, places=4 if abs(value) < 1 else 2)
+    if isinstance(value, list | tuple):
+        return ", ".join(cell_text(part, texts=texts) for part in value) or say(texts, "state.none")
+    if isinstance(value, Mapping):
+        return "; ".join(f"{key}: {cell_text(part, texts=texts)}" for key, part in value.items())
+    return str(value)
+
+
+def spaced(name: str, *, texts: Texts) -> str:
+    """Return the name of an attribute as it is read.
+
+    Examples
+    --------
+    >>> spaced("skin_type", texts={})
+    'skin type'
+    """
+    return named(texts, "attribute", name).replace("_", " ")
+
+
+def thousands(n: int | None) -> str:
+    """Return a whole number as it is read, or a dash.
+
+    Examples
+    --------
+    >>> thousands(12345), thousands(None)
+    ('12,345', '–')
+    """
+    return "–" if n is None else f"{n:,}"
+
+
+def subgroup_of(criterion: Mapping[str, object]) -> dict[str, str]:
+    """Return the subgroup that a record is about.
+
+    Examples
+    --------
+    >>> subgroup_of({"subgroup": {"sex": "F"}})
+    {'sex': 'F'}
+    """
+    part = criterion["subgroup"]
+    return {str(k): str(v) for k, v in part.items()} if isinstance(part, Mapping) else {}
+
+
+def number(value: object) -> float | None:
+    """Return a value from JSON as a number, or None if it is none.
+
+    Examples
+    --------
+    >>> number(1), number("1")
+    (1.0, None)
+    """
+    return float(value) if isinstance(value, int | float) else None
+
+
+def is_digest(value: object) -> bool:
+    """Return whether a value is a SHA-256 as 64 hex digits.
+
+    Examples
+    --------
+    >>> is_digest("ab" * 32), is_digest("z" * 64)
+    (True, False)
+    """
+    return isinstance(value, str) and len(value) == 64 and not set(value) - set("0123456789abcdef")

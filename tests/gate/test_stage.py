@@ -1,0 +1,40 @@
+from pathlib import Path
+
+import pytest
+
+from equipoise import gate, policies, tables
+from equipoise.errors import InvalidConfiguration, InvalidTable
+from equipoise.scope import Scope
+from tests.gate.made import difference, fine, policy, table
+
+
+def folder(tmp_path: Path) -> Path:
+    made = tables.make_folder(tmp_path / "estimates")
+    tables.write(table(fine(), difference(0.2)), made / "estimates.parquet", tables.ESTIMATES)
+    return made
+
+
+def test_a_run_writes_the_verdict(tmp_path: Path) -> None:
+    options = gate.Options(policy=policy().model_dump(mode="json"))
+    out = tables.make_folder(tmp_path / "verdict")
+    result = gate.run(options, {"estimates": folder(tmp_path)}, out, Scope())
+    said = tables.read_json(out / "verdict.json")
+    assert result["verdict"] == said["verdict"] == "fail"
+    assert result["exit_code"] == 1
+
+
+def test_a_policy_file_is_a_source_seen_from_the_study(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(policies.example(), encoding="utf-8")
+    options, scope = gate.Options(policy="mine.yaml"), Scope(base=tmp_path)
+    assert gate.sources(options, scope) == {"policy": tmp_path / "mine.yaml"}
+    out = tables.make_folder(tmp_path / "verdict")
+    result = gate.run(options, {"estimates": folder(tmp_path)}, out, scope)
+    assert result["verdict"] == "fail"  # though age_band and rates are not there: fail is worse
+
+
+def test_no_policy_and_no_estimates_are_errors(tmp_path: Path) -> None:
+    with pytest.raises(InvalidConfiguration, match="policy: no file"):
+        gate.run(gate.Options(policy="no.yaml"), {}, tmp_path, Scope(base=tmp_path))
+    options = gate.Options(policy=policy().model_dump(mode="json"))
+    with pytest.raises(InvalidTable, match="estimates: no file"):
+        gate.run(options, {"estimates": tmp_path}, tmp_path, Scope())

@@ -1,0 +1,233 @@
+"""The page as a reader, a parser and an attacker see it."""
+
+import dataclasses
+import json
+import re
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from equipoise import evidence, report, tables
+from equipoise.errors import InvalidTable, UnknownName
+from equipoise.report import Material, Options
+from equipoise.scope import Scope
+from tests.report.pages import Seen, seen
+from tests.report.synthetic import estimates, material
+
+HOSTILE = """<script>alert("x")</script>' onload="y" &amp; {{ 7*7 }} {n} ]]>"""
+
+
+@pytest.fixture(scope="module")
+def plain() -> str:
+    return report.html(material(), Options(title="Nodules", intended_use="second reading"))
+
+
+@pytest.fixture(scope="module")
+def hostile() -> str:
+    levels = (HOSTILE, "M", "other")
+    given = dataclasses.replace(material(levels, text=HOSTILE))
+    return report.html(given, Options(title=HOSTILE, audience=HOSTILE, intended_use=HOSTILE))
+
+
+@pytest.fixture(scope="module")
+def bare() -> Seen:
+    return seen(report.html(Material(estimates())))
+
+
+def test_the_page_is_well_formed_and_says_its_language(plain: str) -> None:
+    page = seen(plain)
+    assert page.unclosed == []
+    assert page.all("html")[0].attributes["lang"] == "en"
+    assert [element.text for element in page.all("h1")] == ["Nodules"]
+    assert page.all("title")[0].text == "Nodules"
+
+
+def test_a_string_from_data_is_never_markup_anywhere(hostile: str) -> None:
+    page = seen(hostile)
+    assert page.unclosed == []
+    assert page.all("script") == []
+    assert "<script" not in hostile
+    assert not [e for e in page.elements if any(name.startswith("on") for name in e.attributes)]
+    texts = [e.text for e in page.elements if HOSTILE in e.text]
+    places = {e.tag for e in page.elements if HOSTILE in e.text}
+    assert places >= {"h1", "th", "td", "li", "dd", "desc", "title", "p"}
+    assert len(texts) > 20
+    assert "49" not in "".join(e.text for e in page.all("h1"))
+
+
+def test_a_hostile_level_stands_in_the_picture_as_text_and_whole_in_its_title(
+    hostile: str,
+) -> None:
+    titles = [element.text for element in seen(hostile).all("title")]
+    assert any(HOSTILE in title for title in titles)
+
+
+def test_the_page_loads_nothing_from_anywhere(plain: str, hostile: str) -> None:
+    for page in (plain, hostile):
+        found = seen(page)
+        policy = found.all("meta")[1].attributes["content"]
+        assert policy.startswith("default-src 'none';")
+        for element in found.elements:
+            for name in ("src", "href", "xlink:href", "srcset", "action", "data", "poster"):
+                assert element.attributes.get(name, "#").startswith("#"), element
+        assert found.all("link") == found.all("img") == found.all("iframe") == []
+        assert "@import" not in page
+        loads = re.findall(r"url\(([^)]*)\)", page)
+        assert all(load.startswith("#") for load in loads)
+        assert set(re.findall(r"https?://[^\s\"'<]*", page)) == {"http://www.w3.org/2000/svg"}
+
+
+def test_each_link_and_each_id_in_the_page_is_sound(plain: str) -> None:
+    page = seen(plain)
+    ids = [e.attributes["id"] for e in page.elements if "id" in e.attributes]
+    assert len(ids) == len(set(ids))
+    wanted = [e.attributes["href"][1:] for e in page.all("a")]
+    for e in page.elements:
+        wanted += e.attributes.get("aria-labelledby", "").split()
+    wanted += re.findall(r"url\(#([^)]*)\)", plain)
+    assert set(wanted) <= set(ids)
+
+
+def test_every_picture_has_a_name_and_every_table_scoped_headings(plain: str) -> None:
+    page = seen(plain)
+    pictures = page.all("svg")
+    assert pictures
+    assert all(e.attributes["role"] == "img" and e.attributes["aria-labelledby"] for e in pictures)
+    assert len(page.all("desc")) == len(pictures)
+    assert all(e.attributes.get("scope") in {"col", "row", "rowgroup"} for e in page.all("th"))
+
+
+def test_a_group_that_could_not_be_assessed_stands_by_name_with_what_it_lacks(plain: str) -> None:
+    missing = _section(plain, "missing")
+    assert "sex other" in missing
+    assert "more are needed" in missing
+    first = _section(plain, "verdict")
+    assert "sex other" in first
+    assert "not assessable" in first
+    performance = _section(plain, "performance")
+    assert performance.count("not assessable: ") >= 6
+
+
+def test_the_first_screen_names_the_verdict_its_reason_the_group_and_the_numbers(
+    plain: str,
+) -> None:
+    first = _section(plain, "verdict")
+    assert "Fail" in first
+    assert re.search(r"Sensitivity of sex F is 0\.\d{3} lower than that of M", first)
+    assert "simultaneous 95\N{NO-BREAK SPACE}% interval −0." in first
+    assert "recorded labels" in first
+    assert "evidence about the procedure" in first
+
+
+def test_an_outcome_is_told_by_word_and_symbol_not_by_colour_alone(plain: str) -> None:
+    marks = [e for e in seen(plain).all("span") if "status" in e.attributes.get("class", "")]
+    said = {(e.text[0], e.text[1:]) for e in marks}
+    assert said == {("✕", "Fail"), ("✓", "Pass"), ("∅", "Not assessable")}
+
+
+def test_without_a_verdict_nothing_says_pass_or_fail(bare: Seen) -> None:
+    words = {e.text for e in bare.all("span") if "status" in e.attributes.get("class", "")}
+    assert words == set()
+    assert any("No policy was held" in e.text for e in bare.all("p"))
+
+
+def test_what_was_not_given_is_said_to_be_not_available(bare: Seen) -> None:
+    empty = [e.text for e in bare.all("p") if e.attributes.get("class") == "empty"]
+    assert sum("not available" in text for text in empty) >= 9
+    assert any(
+        "verdict, facts about the data, datasheet, splits, candidates, encoder, attrition" in e.text
+        for e in bare.all("li")
+    )
+
+
+def test_estimates_without_rows_still_make_a_page() -> None:
+    page = seen(report.html(Material(estimates().clear())))
+    assert page.unclosed == []
+    assert any("No estimates are there" in e.text for e in page.all("p"))
+
+
+def test_without_an_operating_point_there_are_no_missed_cases_and_it_says_so() -> None:
+    table = estimates().filter(pl.col("operating_point").is_null())
+    page = report.html(Material(table))
+    assert "no missed cases or false alarms to count" in _section(page, "errors")
+    assert "only metrics without a threshold" in _section(page, "verdict")
+
+
+def test_a_lesion_in_place_of_a_patient_is_named_and_patients_are_not(plain: str) -> None:
+    given = dataclasses.replace(material(), audit={"patient_is": "lesion"}, facts=None)
+    page = report.html(given)
+    first = _section(page, "verdict")
+    assert "In place of a patient stands a lesion" in first
+    assert "lesion units" in first
+    assert "lesion units" in _section(page, "errors")
+    assert "1,000 patients" not in page
+    assert "1,000 patients" in plain
+
+
+def test_independent_images_and_exploratory_groups_are_unknowns() -> None:
+    table = estimates().with_columns(
+        exploratory=pl.lit(value=True), method=pl.lit("images taken as independent")
+    )
+    first = _section(report.html(Material(table)), "verdict")
+    assert "found in the data, not declared before looking" in first
+    assert "Images were taken as independent" in first
+
+
+def test_a_language_that_is_not_there_is_an_error_that_names_those_that_are() -> None:
+    with pytest.raises(UnknownName, match="'tlh'; known languages: en"):
+        report.html(Material(estimates()), Options(language="tlh"))
+
+
+def test_the_stage_writes_the_same_bytes_twice_and_the_same_content_as_data(
+    tmp_path: Path,
+) -> None:
+    inputs = _folders(tmp_path)
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        result = report.run(Options(), inputs, tmp_path / name, Scope())
+    assert result["verdict"] == "fail"
+    for file in ("report.html", "report.json"):
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+    said = json.loads((tmp_path / "one" / "report.json").read_text(encoding="utf-8"))
+    assert said["verdict"]["verdict"] == "fail"
+    assert said["missing"]["not_assessable"][0]["subgroup"] == {"sex": "other"}
+    assert [link["stage"] for link in said["chain"]] == ["audit", ""]
+    assert str(tmp_path) not in (tmp_path / "one" / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_stage_without_evidence_is_named_with_the_digest_of_its_files(tmp_path: Path) -> None:
+    inputs = _folders(tmp_path)
+    link = report.gathered(inputs).chain[-1]
+    assert (link.stage, link.folder) == ("", "gate")
+    assert link.digest == evidence.folder_digest(inputs["verdict"])
+
+
+def test_estimates_that_are_absent_are_an_error(tmp_path: Path) -> None:
+    with pytest.raises(InvalidTable, match="estimates: no file"):
+        report.gathered({"estimates": tmp_path})
+
+
+def _folders(root: Path) -> dict[str, Path]:
+    given = material()
+    audit, judged = root / "audit", root / "gate"
+    for folder in (audit, judged):
+        folder.mkdir()
+    tables.write(given.estimates, audit / "estimates.parquet", tables.ESTIMATES)
+    tables.write_json(judged / "verdict.json", given.verdict)
+    said = evidence.statement(
+        "audit",
+        subject=evidence.subjects(audit),
+        inputs={"adapt": "ab" * 32},
+        parameters={},
+        result={},
+        code={"equipoise": "0"},
+    )
+    evidence.write_statement(audit, said)
+    return {"estimates": audit, "verdict": judged}
+
+
+def _section(page: str, name: str) -> str:
+    """Return the text of one section."""
+    found = [e for e in seen(page).all("section") if e.attributes.get("id") == name]
+    return re.sub(r"(?<=\S)[ \n]+", " ", found[0].text)
