@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import inspect
 import re
 import shutil
 import subprocess
@@ -78,18 +79,21 @@ def test_what_is_exported_exists_and_is_sorted():
         assert len(set(names)) == len(names), package
 
 
-def test_every_public_function_has_an_example_that_runs_or_is_a_stage_entry():
-    bare = []
-    for path in SOURCES:
-        if path.parent.name == "cli":
-            continue
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            public = isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
-            if public and node.name not in {"run", "sources"}:
-                said = ast.get_docstring(node) or ""
-                if ">>>" not in said and "Examples" not in said:
-                    bare.append(f"{path.relative_to(ROOT / 'src' / 'equipoise')}:{node.name}")
-    assert bare == []
+def test_every_exported_function_has_an_example_that_runs_unless_it_is_a_stages_run():
+    bare = set()
+    for name in equipoise.__all__[1:]:
+        module = importlib.import_module(f"equipoise.{name}")
+        for exported in getattr(module, "__all__", vars(module)):
+            thing = getattr(module, exported)
+            ours = inspect.isfunction(thing) and thing.__module__.startswith("equipoise")
+            asked = ours and not exported.startswith("_") and exported not in {"run", "sources"}
+            if asked and ">>>" not in (thing.__doc__ or ""):
+                bare.add(f"{name}.{exported}")
+    assert bare <= TESTED_INSTEAD
+
+
+TESTED_INSTEAD = {"study.conduct", "study.execute", "report.content", "report.gathered"}
+"""Each needs a run on disk, which an example would not make in a line or two."""
 
 
 def test_words_that_promise_too_much_are_not_used():

@@ -105,7 +105,15 @@ def _row(span: Span, y: float, axis: rows.Axis, texts: Texts, identity: str) -> 
 
 
 def contrast_name(span: Span, texts: Texts) -> str:
-    """Return what is compared with what, within the subgroup's family."""
+    """Return what is compared with what, within the subgroup's family.
+
+    Examples
+    --------
+    >>> from equipoise import words
+    >>> span = Span({"sex": "F"}, "auroc", "rest", "rest", 0.8, 9, 9, 4, 5, "assessed", "")
+    >>> contrast_name(span, words.load())
+    'F − rest'
+    """
     group = rows.row_name(span, texts)
     if span.contrast == "rest" or span.against is None:
         against = say(texts, "figure.rest")

@@ -76,14 +76,29 @@ def signless(value: float) -> str:
 
 
 def family_name(family: Sequence[str], texts: Texts) -> str:
-    """Return the name of what a subgroup is made of, as ``sex × age band``."""
+    """Return the name of what a subgroup is made of, as ``sex × age band``.
+
+    Examples
+    --------
+    >>> from equipoise import words
+    >>> family_name(["sex", "age_band"], words.load())
+    'sex × age band'
+    """
     if not family:
         return say(texts, "group.everybody")
     return " × ".join(named(texts, "attribute", name).replace("_", " ") for name in family)
 
 
 def row_name(span: Span, texts: Texts) -> str:
-    """Return the name of a subgroup within its family."""
+    """Return the name of a subgroup within its family.
+
+    Examples
+    --------
+    >>> from equipoise import words
+    >>> span = Span({"sex": "F"}, "auroc", None, None, 0.8, 9, 9, 4, 5, "assessed", "")
+    >>> row_name(span, words.load())
+    'F'
+    """
     return span.name or say(texts, "group.everybody")
 
 
@@ -173,7 +188,16 @@ def placed(spans: Sequence[Span], texts: Texts) -> tuple[list[tuple[float, Span]
 
 
 def bare_reason(span: Span, texts: Texts) -> str:
-    """Return why a group has no value, without the group's name, which stands beside it."""
+    """Return why a group has no value, without the group's name, which stands beside it.
+
+    Examples
+    --------
+    >>> from equipoise import words
+    >>> span = Span({"sex": "F"}, "auroc", None, None, None, 9, 9, 4, 5, "not assessable", "",
+    ...             reason="sex=F has 4 positives")
+    >>> bare_reason(span, words.load())
+    'has 4 positives'
+    """
     if span.reason is None:
         return say(texts, "state.no_reason")
     name = ", ".join(f"{attribute}={level}" for attribute, level in span.subgroup.items())
