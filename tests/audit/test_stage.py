@@ -119,6 +119,14 @@ def test_an_image_of_the_split_without_a_score_is_counted(tmp_path: Path) -> Non
     assert said["images_without_a_score"] == {"x": 6}  # of ten, those of the test split
 
 
+def test_an_image_that_no_fold_scored_is_counted_and_needs_no_threshold(tmp_path: Path) -> None:
+    folders = run_folders(tmp_path, evaluation="cross-fit")
+    path = folders["predictions"] / "predictions/plain-0.parquet"
+    tables.write(pl.read_parquet(path).head(590), path, tables.PREDICTIONS)
+    said = tables.read_json(run(tmp_path, folders) / "audit.json")
+    assert said["images_without_a_score"] == {"x": 10}
+
+
 def test_a_candidate_that_is_not_there_names_those_that_are(tmp_path: Path) -> None:
     folders = run_folders(tmp_path)
     options = OPTIONS.model_copy(update={"candidate": "plane"})

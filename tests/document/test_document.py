@@ -51,6 +51,7 @@ def test_a_relation_that_is_not_monotone_is_seen():
     assert probes(document.facts(planted, images(table)))["acquired_on"]["crude"]["auroc"] > 0.9
 
 
+@pytest.mark.slow
 def test_a_weak_but_sure_source_is_reported_and_does_not_warn():
     table = cohort(4000)
     label = table["label:mass"].to_numpy()

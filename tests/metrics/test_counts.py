@@ -96,5 +96,8 @@ def test_a_row_is_called_by_the_threshold_of_its_own_fold() -> None:
     assert people.samples[0].called["p"].tolist() == [True, False]
     with pytest.raises(InvalidTable, match="no threshold for x at p in fold 1"):
         metrics.population(rows, table, patient=None, points=points.head(1))
+    twice = pl.concat([points, points])
+    with pytest.raises(InvalidTable, match="several thresholds for x at p in one fold"):
+        metrics.population(rows, table, patient=None, points=twice)
     with pytest.raises(InvalidTable, match="no column 'fold'"):
         metrics.population(rows.drop("fold"), table, patient=None, points=points)

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import polars as pl
 
@@ -58,6 +57,7 @@ def assembled(plan: Plan, found: Read, options: Options) -> Ingested:
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> plan = Plan(Path(), ["a.png"], lambda one, path: {}, lambda path: {}, [], list, ["sex"])
     >>> row = {"image_id": "a", "patient_id": "n/p", "site": "n", "path": "a.png"}
     >>> assembled(plan, Read(rows=[row]), Options()).cohort["sex"].to_list()
@@ -86,6 +86,7 @@ def summary(ingested: Ingested) -> dict[str, object]:
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> plan = Plan(Path(), ["a.png"], lambda one, path: {}, lambda path: {}, [], list, [])
     >>> row = {"image_id": "a", "patient_id": "n/p", "site": "n", "path": "a.png"}
     >>> said = summary(assembled(plan, Read(rows=[row]), Options(patient_means="lesion")))

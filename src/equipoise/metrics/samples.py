@@ -172,28 +172,33 @@ def _called(
     called: dict[str, Flags] = {}
     mine = points.filter(pl.col("finding") == finding)
     for (name,), some in mine.group_by("operating_point", maintain_order=True):
-        threshold = _thresholds(frame, some, f"{finding} at {name}")[rows]
+        threshold = _thresholds(frame, some, f"{finding} at {name}", rows)
         # A threshold of 0.7 must catch the Float32 score that was stored from 0.7.
         called[str(name)] = score >= threshold.astype(score.dtype)
     return called
 
 
-def _thresholds(frame: pl.DataFrame, points: pl.DataFrame, what: str) -> npt.NDArray[np.float64]:
-    """Return the threshold of each row, shape ``(rows of frame,)``."""
+def _thresholds(
+    frame: pl.DataFrame, points: pl.DataFrame, what: str, rows: Integers
+) -> npt.NDArray[np.float64]:
+    """Return the threshold of each of the rows, shape ``(len(rows),)``."""
     if "fold" not in points.columns or points["fold"].null_count() == points.height:
         if points.height != 1:
             raise InvalidTable(
                 f"operating points: {points.height} thresholds for {what}; expected 1"
             )
-        return np.full(frame.height, points["threshold"][0])
+        return np.full(len(rows), points["threshold"][0])
     if "fold" not in frame.columns:
         raise InvalidTable(
             f"predictions: no column 'fold', but the thresholds for {what} differ by fold"
         )
     by_fold = points.select(pl.col("fold").cast(pl.Int64), "threshold")
-    found = frame.select(pl.col("fold").cast(pl.Int64)).join(
-        by_fold, on="fold", how="left", maintain_order="left"
-    )
+    if by_fold["fold"].is_duplicated().any():
+        raise InvalidTable(
+            f"operating points: several thresholds for {what} in one fold; expected 1"
+        )
+    folds = frame.select(pl.col("fold").cast(pl.Int64))[rows]
+    found = folds.join(by_fold, on="fold", how="left", maintain_order="left")
     if found["threshold"].null_count():
         fold = found.filter(pl.col("threshold").is_null())["fold"][0]
         raise InvalidTable(f"operating points: no threshold for {what} in fold {fold}")
