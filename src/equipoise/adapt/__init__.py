@@ -29,7 +29,6 @@ from equipoise.tables import (
 )
 
 VERSION = 1
-TITLE = "Fit probes with and without mitigation; select; lock operating points."
 NEEDS = ("cohort", "splits", "embeddings")
 WANTS: tuple[str, ...] = ()
 GIVES = ("predictions",)
@@ -37,7 +36,6 @@ GIVES = ("predictions",)
 __all__ = [
     "GIVES",
     "NEEDS",
-    "TITLE",
     "VERSION",
     "WANTS",
     "Adapted",

@@ -7,7 +7,6 @@ from equipoise.audit.stage import run
 from equipoise.audit.summary import summary
 
 VERSION = 1
-TITLE = "Estimate every metric for every declared subgroup, with intervals"
 NEEDS = ("cohort", "predictions")
 WANTS = ("splits",)
 GIVES = ("estimates",)
@@ -15,7 +14,6 @@ GIVES = ("estimates",)
 __all__ = [
     "GIVES",
     "NEEDS",
-    "TITLE",
     "VERSION",
     "WANTS",
     "Options",

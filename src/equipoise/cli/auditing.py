@@ -58,7 +58,7 @@ def audit(
         list[str] | None, typer.Option(help="Finding to audit; all by default.")
     ] = None,
     minimum: Annotated[
-        int, typer.Option(help="Positives, negatives and patients a group needs.", min=1)
+        int, typer.Option(help="Positives, negatives and patients a group needs.", min=2)
     ] = 30,
     policy: Annotated[Path | None, typer.Option(help="Policy to hold the audit against.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for estimates and evidence.")] = None,
@@ -163,7 +163,7 @@ def _show(found: "pl.DataFrame", *, exploratory: bool) -> None:
             say(f"{key[-1]} not assessable: {row['note'] or row['group']}")
     talk().print(
         "value: pointwise 95 % interval; difference: simultaneous 95 % interval over all "
-        "differences shown here. Worst group first.",
+        "differences of this call. Worst group first.",
         soft_wrap=True,
     )
     if exploratory:

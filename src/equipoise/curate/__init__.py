@@ -30,7 +30,6 @@ from equipoise.tables import (
 )
 
 VERSION = 1
-TITLE = "Split by patient, freeze the split by its digest, balance by weights."
 NEEDS = ("cohort",)
 WANTS: tuple[str, ...] = ()
 GIVES = ("splits",)
@@ -38,7 +37,6 @@ GIVES = ("splits",)
 __all__ = [
     "GIVES",
     "NEEDS",
-    "TITLE",
     "VERSION",
     "WANTS",
     "Options",

@@ -12,7 +12,6 @@ from equipoise.scope import Scope
 from equipoise.tables import COHORT, EMBEDDINGS, ImageCache, read, write
 
 VERSION = 1
-TITLE = "Turn each image into a vector with a frozen encoder."
 NEEDS = ("cohort", "images")
 WANTS: tuple[str, ...] = ()
 GIVES = ("embeddings",)
@@ -20,7 +19,6 @@ GIVES = ("embeddings",)
 __all__ = [
     "GIVES",
     "NEEDS",
-    "TITLE",
     "VERSION",
     "WANTS",
     "Options",

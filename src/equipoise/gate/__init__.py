@@ -5,7 +5,6 @@ from equipoise.gate.stage import Options, run, sources
 from equipoise.gate.verdicts import Judgement, Outcome, Part, Verdict, worst
 
 VERSION = 1
-TITLE = "Judge the estimates by a policy"
 NEEDS = ("estimates",)
 WANTS: tuple[str, ...] = ()
 GIVES = ("verdict",)
@@ -13,7 +12,6 @@ GIVES = ("verdict",)
 __all__ = [
     "GIVES",
     "NEEDS",
-    "TITLE",
     "VERSION",
     "WANTS",
     "Judgement",

@@ -23,7 +23,6 @@ from equipoise.phantoms.population import contrasts, population
 from equipoise.phantoms.writing import run
 
 VERSION = 1
-TITLE = "Draw chest-like phantoms as DICOM files, with a known truth"
 NEEDS: tuple[str, ...] = ()
 WANTS: tuple[str, ...] = ()
 GIVES: tuple[str, ...] = ("dicom",)
@@ -33,7 +32,6 @@ __all__ = [
     "GIVES",
     "NEEDS",
     "THRESHOLD",
-    "TITLE",
     "VERSION",
     "WANTS",
     "Age",

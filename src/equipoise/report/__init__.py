@@ -19,7 +19,6 @@ from equipoise.tables import write_json, write_text
 __all__ = [
     "GIVES",
     "NEEDS",
-    "TITLE",
     "VERSION",
     "WANTS",
     "Link",
@@ -32,7 +31,6 @@ __all__ = [
 ]
 
 VERSION = 1
-TITLE = "Write one self-contained HTML page of it all."
 NEEDS = ("estimates",)
 WANTS = ("verdict", "facts", "splits", "predictions", "embeddings", "cohort")
 GIVES = ("report",)
