@@ -156,3 +156,35 @@ def test_a_writer_that_fails_leaves_no_file(tmp_path):
     with pytest.raises(KeyError), ImageWriter(tmp_path / "images.npy", (2, 2, 2)):
         raise KeyError
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("cells", "read_as"),
+    [
+        (["0061", "61"], ["0061", "61"]),
+        (["1.2.3", "1.2.4"], ["1.2.3", "1.2.4"]),
+        (["2024-01-02", "2024-01-03"], ["2024-01-02", "2024-01-03"]),
+        (["1", "", "0"], [1, None, 0]),
+        (["0.5", "1", "1e-3"], [0.5, 1.0, 1e-3]),
+        (["12345678901234567890", "1"], ["12345678901234567890", "1"]),
+        (["", "", "x"], [None, None, "x"]),
+    ],
+)
+def test_a_cell_of_a_csv_is_a_number_only_if_a_program_would_write_it_so(tmp_path, cells, read_as):
+    path = tmp_path / "x.csv"
+    path.write_text("a,b\n" + "".join(f"{cell},z\n" for cell in cells))
+    assert read_foreign(path, "predictions")["a"].to_list() == read_as
+
+
+def test_nan_in_a_csv_stays_nan_for_the_stage_to_refuse(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("score,b\n0.5,z\nNaN,z\n")
+    assert read_foreign(path, "predictions")["score"].is_nan().to_list() == [False, True]
+
+
+def test_a_semicolon_file_is_named_as_one(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("a;b\n1;2\n")
+    with pytest.raises(InvalidTable, match="has one column, 'a;b'") as caught:
+        read_foreign(path, "predictions")
+    assert caught.value.hint == "it seems to be parted by ';': save it as comma-separated"

@@ -27,7 +27,6 @@ __all__ = [
     "GIVES",
     "NEEDS",
     "NOT_AVAILABLE",
-    "TITLE",
     "VERSION",
     "WANTS",
     "Options",
@@ -36,7 +35,6 @@ __all__ = [
     "run",
 ]
 
-TITLE = "Document who is in the data and what could mislead"
 VERSION = 1
 NEEDS: tuple[str, ...] = ("cohort", "images")
 WANTS: tuple[str, ...] = ("splits", "embeddings")

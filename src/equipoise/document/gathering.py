@@ -16,7 +16,7 @@ from equipoise.document.representation import (
     with_groupings,
 )
 from equipoise.document.shortcuts import WARNING, battery
-from equipoise.document.sources import content_bearing, content_free, encoder
+from equipoise.document.origins import content_bearing, content_free, encoder
 from equipoise.errors import InvalidTable, nearest
 from equipoise.scope import Scope
 from equipoise.tables import COHORT, ImageCache, attributes, check, findings, labels_of

@@ -7,7 +7,7 @@ import polars as pl
 
 from equipoise.document.discrimination import Discrimination, Flags, Integers, Reals, within
 from equipoise.document.options import Options
-from equipoise.document.sources import Source
+from equipoise.document.origins import Source
 from equipoise.probes import cross_fitted_scores
 from equipoise.splits import patient_folds, patient_strata
 

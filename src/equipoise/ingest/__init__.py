@@ -17,7 +17,6 @@ from equipoise.tables import ATTRITION, COHORT, IMAGE_CACHE, check, write
 __all__ = [
     "GIVES",
     "NEEDS",
-    "TITLE",
     "VERSION",
     "WANTS",
     "Band",
@@ -30,7 +29,6 @@ __all__ = [
     "sources",
 ]
 
-TITLE = "Read images and labels into a cohort"
 VERSION = 1
 NEEDS: tuple[str, ...] = ()
 WANTS: tuple[str, ...] = ("dicom",)

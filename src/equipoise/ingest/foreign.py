@@ -5,9 +5,7 @@ from pathlib import Path
 import polars as pl
 
 from equipoise.errors import InvalidTable
-from equipoise.tables import read_foreign
-
-_SEPARATORS = {".csv": ",", ".tsv": "\t"}
+from equipoise.tables import read_texts
 
 
 def read_table(path: Path, place: str) -> pl.DataFrame:
@@ -35,19 +33,7 @@ def read_table(path: Path, place: str) -> pl.DataFrame:
         ...
     equipoise.errors.InvalidTable: labels: no file nowhere.csv
     """
-    separator = _SEPARATORS.get(path.suffix.lower())
-    table = (
-        read_foreign(path, place)
-        if separator is None or not path.is_file()
-        else _read_texts(path, separator, place)
-    )
+    table = read_texts(path, place)
     if table.height == 0:
         raise InvalidTable(f"{place}: {path} has no rows")
     return table
-
-
-def _read_texts(path: Path, separator: str, place: str) -> pl.DataFrame:
-    try:
-        return pl.read_csv(path, separator=separator, infer_schema=False)
-    except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
-        raise InvalidTable(f"{place}: {path} cannot be read ({error})") from error

@@ -68,7 +68,6 @@ curate, embed, adapt, audit, gate, report
         known = ", ".join(STAGES)
         raise UnknownName(f"no stage '{kind}'; known stages: {known}", hint=nearest(kind, STAGES))
     module = importlib.import_module(f"equipoise.{kind}")
-    sources = getattr(module, "sources", None)
     return Stage(
         kind=kind,
         version=module.VERSION,
@@ -77,7 +76,7 @@ curate, embed, adapt, audit, gate, report
         wants=tuple(getattr(module, "WANTS", ())),
         gives=tuple(module.GIVES),
         run=module.run,
-        sources=sources if callable(sources) else _no_sources,
+        sources=getattr(module, "sources", _no_sources),
     )
 
 

@@ -15,6 +15,7 @@ from equipoise.tables.files import (
     write_json,
     write_text,
 )
+from equipoise.tables.foreign import read_foreign, read_texts
 from equipoise.tables.nouns import (
     ATTRITION,
     COHORT,
@@ -29,7 +30,7 @@ from equipoise.tables.nouns import (
     SUBGROUPS,
     WEIGHTS,
 )
-from equipoise.tables.parquet import metadata, read, read_foreign, write
+from equipoise.tables.parquet import metadata, read, write
 from equipoise.tables.pixels import ImageCache, ImageWriter
 
 __all__ = [
@@ -61,6 +62,7 @@ __all__ = [
     "read",
     "read_foreign",
     "read_json",
+    "read_texts",
     "write",
     "write_bytes",
     "write_json",

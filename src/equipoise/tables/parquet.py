@@ -1,7 +1,7 @@
 """Parquet in and out, with the table's name, version and unit in its metadata."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import polars as pl
@@ -106,52 +106,3 @@ def metadata(path: Path, name: str = "table") -> dict[str, object]:
         raise InvalidTable(f"{name}: {path} is not readable as Parquet ({error})") from error
     said = json.loads(text)
     return said if isinstance(said, dict) else {}
-
-
-def read_foreign(path: Path, name: str) -> pl.DataFrame:
-    """Return a table that a user brings, as CSV or Parquet by its ending; nothing is checked.
-
-    Numbers and dates in a CSV are recognised over the whole file, so that a late text does not
-    surprise. An empty cell is null.
-
-    Parameters
-    ----------
-    path
-        The file.
-    name
-        Whose table it is, for messages.
-
-    Raises
-    ------
-    InvalidTable
-        If it is absent or cannot be read.
-
-    Examples
-    --------
-    >>> read_foreign(Path("nowhere.csv"), "predictions")
-    Traceback (most recent call last):
-        ...
-    equipoise.errors.InvalidTable: predictions: no file nowhere.csv
-    """
-    if not path.is_file():
-        raise InvalidTable(f"{name}: no file {path}")
-    endings: dict[str, Callable[[Path], pl.DataFrame]] = {
-        ".csv": _csv,
-        ".tsv": _tsv,
-        ".parquet": pl.read_parquet,
-        ".arrow": pl.read_ipc,
-    }
-    if path.suffix.lower() not in endings:
-        raise InvalidTable(f"{name}: {path} ends in '{path.suffix}'; expected {', '.join(endings)}")
-    try:
-        return endings[path.suffix.lower()](path)
-    except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
-        raise InvalidTable(f"{name}: {path} cannot be read ({error})") from error
-
-
-def _csv(path: Path) -> pl.DataFrame:
-    return pl.read_csv(path, infer_schema_length=None, try_parse_dates=True)
-
-
-def _tsv(path: Path) -> pl.DataFrame:
-    return pl.read_csv(path, separator="\t", infer_schema_length=None, try_parse_dates=True)
