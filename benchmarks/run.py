@@ -1,0 +1,165 @@
+"""Measures what the documents quote, and writes docs/benchmarks.md.
+
+python benchmarks/run.py                  # everything, about 45 minutes on two cores
+python benchmarks/run.py --only starts demo audits
+"""
+
+import argparse
+import datetime as dt
+import importlib.metadata
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "benchmarks.md"
+LIBRARIES = ("numpy", "polars", "scipy", "onnxruntime", "scikit-learn")
+
+
+def seconds(*words: str, runs: int = 5) -> tuple[float, float]:
+    """Return the median CPU and wall seconds of a whole process, after one warm-up."""
+    code = (
+        "import os,subprocess,sys,time;t=time.perf_counter();"
+        "subprocess.run(sys.argv[1:],stdout=-3,stderr=-3,check=True);"
+        "u=os.times();print(u.children_user+u.children_system,time.perf_counter()-t)"
+    )
+    found = []
+    for _ in range(runs + 1):
+        done = subprocess.run(
+            [sys.executable, "-c", code, *words], capture_output=True, text=True, check=True
+        )
+        found.append([float(word) for word in done.stdout.split()])
+    cpu, wall = zip(*found[1:], strict=True)
+    return statistics.median(cpu), statistics.median(wall)
+
+
+def starts() -> list[str]:
+    """Return what starting costs."""
+    rows = ["| start | CPU s | wall s |", "|---|--:|--:|"]
+    for title, words in {
+        "`python -c pass` (floor)": ("-c", "pass"),
+        "`import equipoise`": ("-c", "import equipoise"),
+        "`equipoise --help`": ("-m", "equipoise", "--help"),
+    }.items():
+        cpu, wall = seconds(sys.executable, *words)
+        rows.append(f"| {title} | {cpu:.2f} | {wall:.2f} |")
+    return ["## Starting", "", *rows]
+
+
+def demo() -> list[str]:
+    """Return what the demo costs, by stage and arm."""
+    from equipoise.tables import read_json
+
+    folder = Path(tempfile.mkdtemp(prefix="demo-"))
+    cpu, wall = seconds(sys.executable, "-m", "equipoise", "demo", "--out", str(folder), runs=0)
+    rows = ["| stage | biased: CPU s | wall s | twin: CPU s | wall s | peak GB |"]
+    rows.append("|---|--:|--:|--:|--:|--:|")
+    for place in sorted((folder / "biased").glob("*/spent.json")):
+        one, two = (read_json(folder / arm / place.parent.name / "spent.json") for arm in ARMS)
+        cells = [one["cpu_seconds"], one["wall_seconds"], two["cpu_seconds"], two["wall_seconds"]]
+        peak = max(float(str(x["peak_bytes"])) for x in (one, two)) / 1e9
+        figures = " | ".join(f"{float(str(c)):.1f}" for c in cells)
+        rows.append(f"| {place.parent.name} | {figures} | {peak:.2f} |")
+    whole = f"The whole of `equipoise demo`: {wall:.0f} s, {cpu:.0f} CPU s."
+    return ["## The demo", "", whole, "", *rows]
+
+
+ARMS = ("biased", "twin")
+
+
+def real() -> list[str]:
+    """Return what the examples on real images cost."""
+    rows = ["| study | CPU s | wall s | peak GB |", "|---|--:|--:|--:|"]
+    for name in ("ham10000", "nih_cxr"):
+        from equipoise.study import conduct, load, measured
+
+        path = ROOT / "examples" / f"{name}.yaml"
+        with measured() as spent:
+            workers = os.cpu_count() or 1
+            folder = Path(tempfile.mkdtemp(prefix="real-"))
+            conduct(load(path), folder, base=path.parent, workers=workers)
+        figures = f"{spent.cpu_seconds:.0f} | {spent.wall_seconds:.0f}"
+        rows.append(f"| {name} | {figures} | {spent.peak_bytes / 1e9:.2f} |")
+    return ["## Studies on real images", "", *rows]
+
+
+def audits() -> list[str]:
+    """Return an audit beside what a user would write instead."""
+    import audits as beside
+
+    return ["## An audit beside a script", "", *beside.table(100_000)]
+
+
+def coverage() -> list[str]:
+    """Return the simulated coverage of the intervals."""
+    words = [sys.executable, str(ROOT / "benchmarks" / "coverage.py"), "400"]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    return ["## Coverage of the pointwise 95 % intervals", "", "```", done.stdout.rstrip(), "```"]
+
+
+def verdicts() -> list[str]:
+    """Return how often each verdict is given where the truth is known."""
+    words = [sys.executable, str(ROOT / "benchmarks" / "verdicts.py")]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    table = [line for line in done.stdout.splitlines() if line.startswith("|")]
+    return ["## Verdicts over seeds", "", *table]
+
+
+SECTIONS: dict[str, Callable[[], list[str]]] = {
+    "starts": starts,
+    "demo": demo,
+    "real": real,
+    "audits": audits,
+    "coverage": coverage,
+    "verdicts": verdicts,
+}
+
+
+def machine() -> str:
+    """Return on what, with what and when it was measured."""
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES)
+    memory = psutil.virtual_memory().total / 1e9
+    today = dt.datetime.now(dt.UTC).date()
+    return (
+        f"Measured on {today}: {os.cpu_count()} shared cores ({platform.machine()}), "
+        f"{memory:.0f} GB, no GPU, {platform.system()}, Python {platform.python_version()}, "
+        f"{versions}. Medians; CPU seconds where the machine is shared. `make bench` measures it "
+        "again."
+    )
+
+
+def kept() -> dict[str, list[str]]:
+    """Return the sections that stand in the page, by their heading."""
+    sections: dict[str, list[str]] = {}
+    for line in PAGE.read_text(encoding="utf-8").splitlines() if PAGE.exists() else []:
+        if line.startswith("## "):
+            sections[line] = []
+        if sections:
+            list(sections.values())[-1].append(line)
+    return sections
+
+
+def main() -> None:
+    """Measure what is asked for and put it in its place in the page."""
+    ask = argparse.ArgumentParser(description=__doc__)
+    ask.add_argument("--only", nargs="+", default=list(SECTIONS), choices=list(SECTIONS))
+    sections = kept()
+    for name in ask.parse_args().only:
+        print(name, flush=True)
+        lines = SECTIONS[name]()
+        sections[lines[0]] = [*lines, ""]
+    body = [line for lines in sections.values() for line in lines]
+    PAGE.write_text("\n".join(["# Benchmarks", "", machine(), "", *body]).rstrip() + "\n")
+
+
+if __name__ == "__main__":
+    main()
