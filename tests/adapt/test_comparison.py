@@ -149,6 +149,8 @@ def test_both_rules_say_what_they_would_choose():
     records = {row["candidate"]: row for row in summary(adapted.outcomes)}
     assert records["plain"]["worst_group"] == "F"
     assert records[said["candidate"]]["worst_group_auroc"] > records["plain"]["worst_group_auroc"]
+    margin = values[said["candidate"]] - values["plain"]
+    assert f"{margin:.4f} above plain training" in said["reason"]
 
 
 def test_a_tie_goes_to_plain_training():

@@ -1,9 +1,11 @@
 import numpy as np
+import polars as pl
 import pytest
 
-from equipoise import adapt
+from equipoise import adapt, curate
 from equipoise.adapt.rounds import decided, rounds
-from tests.adapt.made import cohort, images
+from equipoise.errors import InvalidTable
+from tests.adapt.made import cohort, embeddings, images
 
 
 def patients(made, mask):
@@ -52,3 +54,31 @@ def test_a_test_split_that_is_large_enough_is_used():
 def test_what_is_asked_for_is_done():
     for asked in ("split", "cross-fit"):
         assert decided(images(), adapt.Options(evaluation=asked)) == (asked, "asked for")
+
+
+def test_many_images_of_few_patients_are_too_few():
+    frame, x = cohort(n=600)
+    made = images(frame, x)
+    inside = (made.split == "test") & (made.groups == "F") & made.truth("edema")
+    n, people = int(inside.sum()), len(patients(made, inside))
+    assert people < n
+    evaluation, why = decided(made, adapt.Options(minimum=people + 1))
+    assert evaluation == "cross-fit"
+    assert f"{people} patients with positive images in group 'F'" in why
+    assert decided(made, adapt.Options(minimum=people))[0] == "split"
+
+
+@pytest.mark.parametrize("column", ["split", "fold"])
+def test_a_patient_on_two_sides_is_an_error(column):
+    frame, x = cohort()
+    splits = curate.splits(frame)
+    other = {"split": "train", "fold": 0}[column]
+    moved = splits.filter(pl.col(column) != other)["image_id"][0]
+    torn = splits.with_columns(
+        pl.when(pl.col("image_id") == moved)
+        .then(pl.lit(other, dtype=splits.schema[column]))
+        .otherwise(pl.col(column))
+        .alias(column)
+    )
+    with pytest.raises(InvalidTable, match=f"splits: 1 patient has images in more than one {column}"):
+        adapt.rows(frame, torn, embeddings(frame, x), findings=None, group_by=[])

@@ -1,3 +1,5 @@
+import logging
+
 import numpy as np
 import polars as pl
 import pytest
@@ -100,3 +102,14 @@ def test_the_summary_has_the_worst_group_first_and_what_lacks_last() -> None:
 def test_in_the_summary_a_large_brier_score_is_the_worst() -> None:
     brier = audit.summary(audit.estimates(rows(), by=BY)).filter(metric="brier")
     assert brier["value"].to_list() == sorted(brier["value"], reverse=True)
+
+
+def test_labelled_images_without_a_score_are_left_out_aloud(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    table = rows().with_columns(
+        score=pl.when(pl.int_range(pl.len()) < 7).then(None).otherwise(pl.col("score"))
+    )
+    with caplog.at_level(logging.WARNING):
+        audit.estimates(table, by=BY)
+    assert "7 images with a label have no score and are in no number" in caplog.text

@@ -183,3 +183,9 @@ def test_labels_and_scores_come_through_as_they_are(
     assert found["label:finding"].to_list() == [None if y is None else bool(y) for y, _ in rows]
     assert found["score:finding"].to_list() == [s for _, s in rows]
     assert wide(found).equals(found)
+
+
+def test_an_image_without_a_split_is_an_error_not_one_that_drops_out() -> None:
+    rows = frame(split=["test", None, "test"], patient_id=["p", "p", "q"])
+    with pytest.raises(InvalidTable, match=r"column 'split': 1 null; expected none"):
+        audit.estimates(rows, by={"sex": ["F", "M"]})

@@ -159,3 +159,20 @@ def test_a_selection_that_names_no_file_is_an_error(tmp_path: Path) -> None:
     tables.write_json(folders["predictions"] / "selection.json", {"candidate": "plain"})
     with pytest.raises(InvalidInput, match=r"selection\.json: no 'seed'"):
         run(tmp_path, folders)
+
+
+@pytest.mark.parametrize(("split", "exploratory"), [("all", True), ("train", True), ("test", False)])
+def test_images_that_the_model_was_fitted_on_make_every_result_exploratory(
+    tmp_path: Path, split: str, exploratory: bool
+) -> None:
+    options = audit.Options(attributes=OPTIONS.attributes, split=split)
+    out = run(tmp_path, run_folders(tmp_path), options)
+    found = tables.read(out / "estimates.parquet", tables.ESTIMATES)
+    assert found["exploratory"].unique().to_list() == [exploratory]
+    assert tables.read_json(out / "audit.json")["exploratory"] is exploratory
+
+
+def test_all_images_may_be_audited_where_scores_are_cross_fitted(tmp_path: Path) -> None:
+    options = audit.Options(attributes=OPTIONS.attributes, split="all")
+    out = run(tmp_path, run_folders(tmp_path, evaluation="cross-fit"), options)
+    assert not tables.read(out / "estimates.parquet", tables.ESTIMATES)["exploratory"].any()

@@ -82,3 +82,10 @@ def test_holm_never_lowers_a_p_value_and_keeps_their_order(p_values):
 
 def test_holm_of_nothing_is_nothing():
     assert holm([]) == []
+
+
+def test_where_all_positives_are_of_one_patient_nothing_is_shown():
+    label = np.arange(60) < 30
+    patient = np.where(label, 0, np.arange(60))
+    found = within(label.astype(float), label, patient, np.zeros(60, np.int64))
+    assert (found.auroc, found.p_above(0.6)) == (1.0, 1.0)

@@ -1,10 +1,12 @@
+from importlib import resources
+
 import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from equipoise import audit, gate
+from equipoise import audit, gate, policies
 from equipoise.errors import InvalidTable
 from equipoise.gate import Verdict
 from tests.gate.made import difference, fine, policy, rows, table
@@ -252,3 +254,31 @@ def test_a_large_fair_model_passes_and_one_that_misses_a_group_fails_there() -> 
     assert found[0].verdict is Verdict.PASS
     assert found[1].verdict is Verdict.FAIL
     assert "auroc of sex=F" in found[1].reason
+
+
+def test_a_required_group_that_no_criterion_judges_must_be_assessable_all_the_same() -> None:
+    old = {"age_band": "65+"}
+    few = rows("auroc", None, subgroup=old, reason="age_band=65+ has 3 positives")
+    found = gate.judge(table(fine(), difference(0.0), few), policy(required=[old]))
+    assert found.verdict is Verdict.NOT_ASSESSABLE
+    assert "age_band=65+ has 3 positives" in found.reason
+    enough = rows("auroc", 0.8, inner=(0.75, 0.85), outer=(0.7, 0.9), subgroup=old)
+    assert verdict(fine(), difference(0.0), enough, required=[old]) == "pass"
+
+
+@pytest.mark.parametrize("threshold", [0.0, 1.0])
+def test_a_threshold_that_calls_all_or_none_never_passes_the_policies_that_come_along(
+    threshold: float,
+) -> None:
+    rng = np.random.default_rng(0)
+    n = 3000
+    label = rng.random(n) < 0.4
+    score = 1 / (1 + np.exp(-rng.standard_normal(n) - 3 * label))  # ranks well
+    people = {"sex": rng.choice(["F", "M"], n), "age_band": rng.choice(["0-49", "50+"], n)}
+    frame = pl.DataFrame({**people, "label": label, "score": score})
+    by = {"sex": ["F", "M"], "age_band": ["0-49", "50+"]}
+    points = {"all or none": threshold}
+    found = audit.estimates(frame, by=by, patient=None, operating_points=points)
+    shipped = resources.files("equipoise.study").joinpath("demo", "policy.yaml").read_text("utf-8")
+    for text in (policies.example(), shipped):
+        assert gate.judge(found, policies.parse(text)).verdict is Verdict.FAIL

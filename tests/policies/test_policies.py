@@ -108,3 +108,15 @@ def test_a_file_that_is_no_yaml_is_an_error(tmp_path: Path) -> None:
     path.write_text("criteria: [", encoding="utf-8")
     with pytest.raises(InvalidConfiguration, match=r"policy\.yaml: not readable as YAML"):
         policies.load(path)
+
+
+@pytest.mark.parametrize("metric", ["sensitivity", "specificity", "ppv", "npv"])
+def test_a_good_ranking_does_not_excuse_a_useless_threshold(metric: str) -> None:
+    compared = {"name": "x", "metric": metric, "attributes": ["sex"], "tolerance": 0.1}
+    ranking = {"name": "r", "metric": "auroc", "minimum": 0.9, "attributes": ["sex"]}
+    found = {"name": "s", "metric": "sensitivity", "minimum": 0.6, "attributes": ["sex"]}
+    spared = {"name": "h", "metric": "specificity", "minimum": 0.5, "attributes": ["sex"]}
+    for floors in ([ranking], [ranking, found]):  # all could be called positive
+        with pytest.raises(InvalidConfiguration, match="sensitivity and specificity that add up"):
+            policies.validated(content(criteria=[compared], floors=floors))
+    assert policies.validated(content(criteria=[compared], floors=[found, spared]))

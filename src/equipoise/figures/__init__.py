@@ -7,7 +7,8 @@ table gives the same bytes.
 from equipoise.figures.differences import SYMBOLS, contrast_name, contrasts, subgroup_key
 from equipoise.figures.forests import forest
 from equipoise.figures.numbers import bracketed, percent, plain, signed, signed_bracketed
-from equipoise.figures.rows import bare_reason, family_name, row_name
+from equipoise.figures.reasons import bare_reason, short_reason
+from equipoise.figures.rows import family_name, row_name
 from equipoise.figures.shares import bars
 from equipoise.figures.spans import Span, attributes_of, spans
 
@@ -25,6 +26,7 @@ __all__ = [
     "percent",
     "plain",
     "row_name",
+    "short_reason",
     "signed",
     "signed_bracketed",
     "spans",

@@ -7,6 +7,7 @@ from markupsafe import Markup
 
 from equipoise.figures import rows, svg
 from equipoise.figures.numbers import signed_bracketed
+from equipoise.figures.reasons import bare_reason, short_reason
 from equipoise.figures.spans import Span, spans
 from equipoise.words import Texts, named, say
 
@@ -93,7 +94,8 @@ def _row(span: Span, y: float, axis: rows.Axis, texts: Texts, identity: str) -> 
     parts = [rows.label(contrast_name(span, texts), y, indent=12)]
     wide = span.within("simultaneous", 0.95)
     if span.value is None:
-        words = say(texts, "figure.not_assessable", reason=rows.bare_reason(span, texts))
+        reason = short_reason(bare_reason(span, texts), texts)
+        words = say(texts, "figure.not_assessable", reason=reason)
         return [*parts, *rows.missing(axis, y, words, identity, right=_VALUE)]
     narrow = span.within("pointwise", 0.90) or span.within("pointwise", 0.95)
     return [

@@ -7,6 +7,7 @@ from markupsafe import Markup
 
 from equipoise.figures import rows, svg
 from equipoise.figures.numbers import bracketed
+from equipoise.figures.reasons import bare_reason, short_reason
 from equipoise.figures.spans import Span, spans
 from equipoise.words import Texts, named, say
 
@@ -73,7 +74,8 @@ def _row(span: Span, y: float, axis: rows.Axis, texts: Texts, identity: str) -> 
     parts = [rows.label(rows.row_name(span, texts), y, indent=indent, bold=not span.family)]
     narrow = span.within("pointwise", 0.95)
     if span.value is None:
-        words = say(texts, "figure.not_assessable", reason=rows.bare_reason(span, texts))
+        reason = short_reason(bare_reason(span, texts), texts)
+        words = say(texts, "figure.not_assessable", reason=reason)
         parts += rows.missing(axis, y, words, identity, right=_VALUE)
     else:
         parts += rows.limits(axis, y, narrow, span.within("simultaneous", 0.95))

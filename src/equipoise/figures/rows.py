@@ -148,7 +148,7 @@ def marker(axis: Axis, y: float, value: float) -> Markup:
 def missing(axis: Axis, y: float, text: str, identity: str, *, right: float) -> list[Markup]:
     """Return the hatched row of a group that could not be judged, with the words up to `right`."""
     hatched = {"x": axis.left, "y": y - 10, "width": axis.right - axis.left, "height": 20.0}
-    start = axis.left + 24
+    start = axis.left + 10
     line = svg.lines_of(text, right - start, size=11.5, most=1)[0]
     behind = {"x": start - 6, "y": y - 9, "width": len(line) * 6.7 + 12, "height": 18.0}
     about = {"x": start, "y": y + 4.5, "font_size": 12.0}
@@ -185,20 +185,3 @@ def placed(spans: Sequence[Span], texts: Texts) -> tuple[list[tuple[float, Span]
         rows.append((y, span))
         y += _LINE / 2 if tall else 0
     return rows, heads
-
-
-def bare_reason(span: Span, texts: Texts) -> str:
-    """Return why a group has no value, without the group's name, which stands beside it.
-
-    Examples
-    --------
-    >>> from equipoise import words
-    >>> span = Span({"sex": "F"}, "auroc", None, None, None, 9, 9, 4, 5, "not assessable", "",
-    ...             reason="sex=F has 4 positives")
-    >>> bare_reason(span, words.load())
-    'has 4 positives'
-    """
-    if span.reason is None:
-        return say(texts, "state.no_reason")
-    name = ", ".join(f"{attribute}={level}" for attribute, level in span.subgroup.items())
-    return span.reason.removeprefix(f"{name or 'everybody'} ")

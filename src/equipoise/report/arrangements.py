@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from equipoise import figures
+from equipoise.report.gaps import UNKNOWN, WARNING
 from equipoise.report.phrases import group_name, number, subgroup_of
 from equipoise.words import Texts, named
 
@@ -51,11 +52,62 @@ def percented(rows: Sequence[Mapping[str, object]]) -> list[dict[str, object]]:
     return [{**row, "share": figures.percent(number(row["share"]))} for row in rows]
 
 
-def distinct(judgements: Sequence[Mapping[str, object]]) -> list[Mapping[str, object]]:
-    """Return the judgements with the first of each group before the others of that group."""
-    first = {figures.subgroup_key(subgroup_of(one)): one for one in reversed(judgements)}
-    leading = list(reversed(first.values()))
+def distinct(judgements: Sequence[Row]) -> list[Row]:
+    """Return the first judgement of each group, in order, then the others."""
+    first: dict[object, Row] = {}
+    for one in judgements:
+        first.setdefault(figures.subgroup_key(subgroup_of(one)), one)
+    leading = list(first.values())
     return leading + [one for one in judgements if not any(one is other for other in leading)]
+
+
+def unmirrored(judgements: Sequence[Row]) -> list[Row]:
+    """Return judgements without those that say again of the rest what was said of a group.
+
+    With two levels that are known, each is the other's rest; the one with the lower value stays.
+    """
+    return [one for one in judgements if not any(_mirrors(one, other) for other in judgements)]
+
+
+def _mirrors(one: Row, other: Row) -> bool:
+    """Return whether `one` is the difference `other` with its sign turned, the higher of both."""
+    value = number(one["value"])
+    if value is None or value <= 0 or one["contrast"] != "rest" or other["contrast"] != "rest":
+        return False
+    same = ("metric", "finding", "candidate", "operating_point", "outcome", "bound", "required")
+    turned = [(name, against) for name, against in (("value", "value"), ("low", "high"))]
+    return (
+        all(one[name] == other[name] for name in same)
+        and list(subgroup_of(one)) == list(subgroup_of(other))
+        and all(_turned(one[name], other[against]) for name, against in turned)
+    )
+
+
+def _turned(one: object, other: object) -> bool:
+    left, right = number(one), number(other)
+    return left is not None and right is not None and abs(left + right) < 1e-9
+
+
+def counted(judgement: Row, findings: object) -> list[dict[str, object]]:
+    """Return the errors per 1,000 behind a failed difference: a row per group that it compares.
+
+    Returns
+    -------
+    Rows of subgroup and value; none where the metric is no rate of errors.
+    """
+    kind = {"sensitivity": "missed", "specificity": "alarms"}.get(str(judgement["metric"]))
+    names = list(subgroup_of(judgement))
+    if kind is None or judgement["kind"] != "contrast" or not isinstance(findings, list):
+        return []
+    about = ("finding", "candidate", "operating_point")
+    rows = [
+        {"kind": kind, "subgroup": row["subgroup"], "value": row[kind]["value"]}
+        for part in findings
+        if all(part[name] == judgement[name] for name in about)
+        for row in part["per_thousand"]
+        if list(row["subgroup"]) == names and row[kind]["value"] is not None
+    ]
+    return rows
 
 
 def by_group(rows: Sequence[Mapping[str, object]]) -> list[list[Mapping[str, object]]]:
@@ -73,8 +125,9 @@ def absent_groups(rows: object, total: int, texts: Texts) -> list[dict[str, obje
     for row in rows if isinstance(rows, list) else []:
         group = group_name(row["subgroup"], texts=texts)
         metrics = [named(texts, "metric", name) for name in row["metrics"]]
-        why = {"metric": metrics[0], "reason": row["reason"]}
-        made = {"group": group, "n": 0, "total": total, **why}
+        why = {"metric": metrics[0], "reason": figures.short_reason(row["reason"], texts)}
+        known = UNKNOWN not in row["subgroup"].values()
+        made = {"group": group, "known": known, "n": 0, "total": total, **why}
         before = found.setdefault(group, made)
         before["n"] = int(str(before["n"])) + len(metrics)
     return list(found.values())
@@ -91,26 +144,56 @@ def chosen_facts(selection: Row) -> dict[str, object]:
     return {name: selection[name] for name in _SELECTION if name in selection}
 
 
-def rule_choices(selection: Row) -> list[dict[str, object]]:
-    """Return what each rule would have chosen."""
+def rule_choices(selection: Row, candidates: Sequence[Row]) -> list[dict[str, object]]:
+    """Return what each rule would have chosen, with the candidate's values on validation.
+
+    A rule that could choose none stands with its name alone.
+    """
     choices = selection.get("choices")
     if not isinstance(choices, Mapping):
         return []
-    return [
-        {
-            "rule": str(rule).replace("_", " "),
-            **{k: found.get(k) for k in ("candidate", "seed", "auroc")},
-        }
-        for rule, found in choices.items()
-        if isinstance(found, Mapping)
-    ]
+    rows = []
+    for rule, said in choices.items():
+        found = said if isinstance(said, Mapping) else {}
+        key = (found.get("candidate"), found.get("seed"))
+        own = next((c for c in candidates if (c.get("candidate"), c.get("seed")) == key), {})
+        values = {name: own.get(name) for name in ("overall_auroc", "worst_group_auroc")}
+        rows.append(
+            {
+                "rule": str(rule).replace("_", " "),
+                "candidate": key[0],
+                "seed": key[1],
+                **values,
+                "worst_group": own.get("worst_group"),
+                "in_use": str(rule) == selection.get("rule"),
+            }
+        )
+    return rows
 
 
 def narrow(groups: Sequence[Sequence[Row]]) -> list[Sequence[Row]]:
-    """Return the groups of one attribute, and everybody."""
-    return [rows for rows in groups if len(subgroup_of(rows[0])) <= 1]
+    """Return the groups of one known attribute, and everybody."""
+    return [rows for rows in groups if len(subgroup_of(rows[0])) <= 1 and _known(rows)]
 
 
 def wide(groups: Sequence[Sequence[Row]]) -> list[Sequence[Row]]:
-    """Return the groups where attributes meet."""
-    return [rows for rows in groups if len(subgroup_of(rows[0])) > 1]
+    """Return the groups where known attributes meet."""
+    return [rows for rows in groups if len(subgroup_of(rows[0])) > 1 and _known(rows)]
+
+
+def unknown(groups: Sequence[Sequence[Row]]) -> list[Sequence[Row]]:
+    """Return the groups of whom an attribute is not known."""
+    return [rows for rows in groups if not _known(rows)]
+
+
+def _known(rows: Sequence[Row]) -> bool:
+    return UNKNOWN not in subgroup_of(rows[0]).values()
+
+
+def by_kind(rows: Sequence[Row]) -> list[tuple[str, list[Row]]]:
+    """Return the probes of the shortcut battery: those that warn, then by what they hold."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        kind = str(row.get("kind"))
+        found.setdefault("warning" if row.get("verdict") == WARNING else kind, []).append(row)
+    return list(found.items())

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 
 from equipoise.figures import Span, bare_reason
 from equipoise.report.material import Material, Record
-from equipoise.report.people import shortcuts
+from equipoise.report.people import leaks, shortcuts
 from equipoise.report.subjects import Subject
 from equipoise.words import Texts
 
 UNKNOWN = "unknown"
-_WARNING = "shortcut warning"
+WARNING = "shortcut warning"
 Pairs = tuple[tuple[str, str], ...]
 
 
@@ -18,8 +18,8 @@ def not_assessable(subjects: Sequence[Subject], texts: Texts) -> list[dict[str, 
 
     Returns
     -------
-    A row per finding, subgroup and reason; whole groups before intersections, known levels before
-    unknown ones.
+    A row per finding, subgroup and reason; groups that are known before those with an unknown
+    level, whole groups before intersections.
     """
     found: dict[tuple[str, Pairs, str], dict[str, object]] = {}
     for subject in subjects:
@@ -35,9 +35,9 @@ def not_assessable(subjects: Sequence[Subject], texts: Texts) -> list[dict[str, 
     return [found[key] for key in sorted(found, key=lambda key: _place(key[1], groups))]
 
 
-def _place(group: Pairs, groups: Sequence[Pairs]) -> tuple[int, bool, int]:
-    """Order by how many attributes restrict a group, then whether a level is not known."""
-    return len(group), any(level == UNKNOWN for _, level in group), groups.index(group)
+def _place(group: Pairs, groups: Sequence[Pairs]) -> tuple[bool, int, int]:
+    """Order by whether a level is not known, then by how many attributes restrict a group."""
+    return any(level == UNKNOWN for _, level in group), len(group), groups.index(group)
 
 
 def _row(subject: Subject, span: Span, reason: str) -> dict[str, object]:
@@ -90,22 +90,45 @@ def unknowns(material: Material, subjects: Sequence[Subject]) -> list[dict[str, 
     unit, unscored = unit_of(material), _unscored(material)
     absent, documents = absent_parts(material), not_available(material.datasheet or {})
     exploratory = bool(material.estimates["exploratory"].any())
-    n_warnings = sum(row.get("verdict") == _WARNING for row in shortcuts(material))
+    warned = _warned(material)
+    split, shared = leaks(material)
     no_point = any(subject.operating_point is None for subject in subjects)
     known: list[tuple[bool, dict[str, object]]] = [
         (True, {"key": "labels"}),
         (_images_independent(material), {"key": "independent"}),
         (unit not in (None, "image"), {"key": "unit", "unit": unit}),
-        (_cross_fitted(material), {"key": "cross_fitted"}),
+        (_cross_fitted(material), {"key": "cross_fitted", "unit": unit or "patient"}),
         (exploratory, {"key": "exploratory"}),
         (unscored > 0, {"key": "unscored", "n": unscored}),
         (no_point, {"key": "no_operating_point"}),
-        (n_warnings > 0, {"key": "shortcuts", "n": n_warnings}),
+        (bool(warned), {"key": "shortcuts", "n": len(warned), **_beside(material, warned)}),
+        (split + shared > 0, {"key": "leakage", "patients": split, "pictures": shared}),
         (True, {"key": "elsewhere"}),
         (bool(absent), {"key": "parts", "parts": absent}),
-        (bool(documents), {"key": "documents", "n": len(documents), "first": documents[:3]}),
+        (bool(documents), {"key": "documents", "n": len(documents)}),
     ]
     return [said for holds, said in known if holds]
+
+
+def _warned(material: Material) -> list[Record]:
+    return [row for row in shortcuts(material) if row.get("verdict") == WARNING]
+
+
+def _beside(material: Material, warned: Sequence[Record]) -> dict[str, object]:
+    """Return the AUROC of each source that warns, beside that of the encoder."""
+    whole = [row for row in shortcuts(material) if row.get("kind") == "encoder"]
+    return {
+        name: [
+            {"finding": row.get("finding"), "source": row.get("source"), "auroc": _crude(row)}
+            for row in rows
+        ]
+        for name, rows in (("sources", warned), ("encoder", whole))
+    }
+
+
+def _crude(row: Record) -> object:
+    crude = row.get("crude")
+    return crude.get("auroc") if isinstance(crude, Mapping) else None
 
 
 def absent_parts(material: Material) -> list[str]:

@@ -11,8 +11,11 @@ from equipoise.report.material import Material
 from equipoise.report.subjects import subjects
 from equipoise.words import Texts, named, say
 
-_SHOWN = 6
+_SHOWN = 5
 """Rows of each kind on the first screen; the worst come first, all stand below."""
+
+_CAUTIONS = ("shortcuts", "leakage", "cross_fitted", "unit", "independent")
+"""What is unknown and bears on every number: it stands beside the verdict."""
 
 
 def page(material: Material, content: Mapping[str, object], texts: Texts) -> str:
@@ -39,6 +42,8 @@ def page(material: Material, content: Mapping[str, object], texts: Texts) -> str
         ],
         absent_groups=arrangements.absent_groups(absent, sum(len(s.metrics) for s in about), texts),
         shown=_SHOWN,
+        cautions=_CAUTIONS,
+        in_units=partial(phrases.in_units, unit=str(content["unit"])),
         several_findings=len({subject.finding for subject in about}) > 1,
         several_points=len({subject.operating_point for subject in about}) > 1,
         method_notes=("unit", "pointwise", "simultaneous", "judging", "assessable"),
@@ -65,7 +70,6 @@ def _environment(texts: Texts) -> jinja2.Environment:
         "row_name": partial(figures.row_name, texts=texts),
         "contrast_name": partial(figures.contrast_name, texts=texts),
         "compared": partial(phrases.compared, texts=texts),
-        "criterion_cell": phrases.criterion_cell,
         "auroc_cell": phrases.auroc_cell,
         "unknown_text": partial(phrases.unknown_text, texts=texts),
         "percented": arrangements.percented,
@@ -73,6 +77,12 @@ def _environment(texts: Texts) -> jinja2.Environment:
         "compared_candidates": arrangements.compared_candidates,
         "chosen_facts": arrangements.chosen_facts,
         "rule_choices": arrangements.rule_choices,
+        "by_kind": arrangements.by_kind,
+        "counted": arrangements.counted,
+        "unmirrored": arrangements.unmirrored,
+        "needed": partial(phrases.needed, texts=texts),
+        "lacking": partial(phrases.lacking, texts=texts),
+        "unknown": arrangements.unknown,
         "narrow": arrangements.narrow,
         "wide": arrangements.wide,
         "is_digest": phrases.is_digest,

@@ -73,8 +73,9 @@ def missingness(material: Material) -> list[dict[str, object]] | None:
 
 
 def shortcuts(material: Material) -> list[dict[str, object]]:
-    """Return the shortcut battery, as *document* wrote it: a row per finding and source."""
-    return [dict(row) for row in _rows((material.facts or {}).get("shortcuts"))]
+    """Return the shortcut battery, a row per finding and source, those that warn first."""
+    rows = [dict(row) for row in _rows((material.facts or {}).get("shortcuts"))]
+    return sorted(rows, key=lambda row: row.get("verdict") != "shortcut warning")
 
 
 def warnings(material: Material) -> list[str]:
@@ -91,6 +92,17 @@ def leakage(material: Material) -> list[str]:
     said = material.facts or {}
     parts = [*_record(said.get("leakage")).values(), said.get("duplicates")]
     return [str(part["sentence"]) for part in map(_record, parts) if "sentence" in part]
+
+
+def leaks(material: Material) -> tuple[int, int]:
+    """Return how many patients are in several splits, and pictures under several patients."""
+    said = material.facts or {}
+    parts = map(_record, _record(said.get("leakage")).values())
+    across = _record(said.get("duplicates")).get("across_patients")
+    counts = [part.get("patients_in_several") for part in parts]
+    return max((n for n in counts if isinstance(n, int)), default=0), (
+        across if isinstance(across, int) else 0
+    )
 
 
 def _by_attribute(rows: Iterator[dict[str, object]]) -> dict[str, list[dict[str, object]]]:

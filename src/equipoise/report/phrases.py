@@ -1,5 +1,6 @@
 """What is said of one group, one criterion or one value, in the words of a language."""
 
+import re
 from collections.abc import Callable, Mapping
 from functools import partial
 
@@ -28,36 +29,51 @@ def group_name(subgroup: Mapping[str, str], *, texts: Texts) -> str:
 
 def sentence(criterion: Mapping[str, object], *, texts: Texts) -> str:
     """Return one criterion and its outcome as a sentence."""
-    value, bound = criterion["value"], criterion["bound"]
-    subgroup = subgroup_of(criterion)
-    metric = named(texts, "metric", str(criterion["metric"] or ""))
-    group = group_name(subgroup, texts=texts)
-    failed = criterion["outcome"] == "fail" and criterion["kind"] in ("contrast", "floor")
-    if not failed or not isinstance(value, float):
+    value, kind, outcome = criterion["value"], criterion["kind"], criterion["outcome"]
+    said = kind in ("contrast", "floor")
+    if said and outcome == "not assessable":
+        return say(texts, "decided.lacking", **_about(criterion, texts))
+    if not said or outcome not in ("fail", "inconclusive") or not isinstance(value, float):
         reason = str(criterion["reason"] or say(texts, "state.no_reason"))
         return say(texts, "decided.other", name=str(criterion["name"] or ""), reason=reason)
-    low, high = number(criterion["low"]), number(criterion["high"])
-    limits = _limits(criterion, low, high, texts)
-    if criterion["kind"] == "floor":
-        return say(
-            texts,
-            "decided.floor",
-            metric=metric,
-            group=group,
-            value=figures.plain(value),
-            limits=limits,
-            floor=figures.plain(number(bound), places=2),
-        )
-    return say(
-        texts,
-        "decided.lower" if value < 0 else "decided.higher",
-        metric=metric,
-        group=group,
-        value=figures.plain(abs(value)),
-        against=_other_side(criterion, texts),
-        limits=limits,
-        tolerance=figures.plain(number(bound), places=2),
-    )
+    about = _about(criterion, texts)
+    if outcome == "inconclusive":
+        key = "open_floor" if kind == "floor" else "open_lower" if value < 0 else "open_higher"
+        return say(texts, f"decided.{key}", **about, needed=needed(criterion, texts=texts)).strip()
+    key = "floor" if kind == "floor" else "lower" if value < 0 else "higher"
+    limits = _limits(criterion, number(criterion["low"]), number(criterion["high"]), texts)
+    return say(texts, f"decided.{key}", **about, limits=limits)
+
+
+def _about(criterion: Mapping[str, object], texts: Texts) -> dict[str, object]:
+    value = number(criterion["value"])
+    contrast = criterion["kind"] == "contrast"
+    return {
+        "metric": named(texts, "metric", str(criterion["metric"] or "")),
+        "group": group_name(subgroup_of(criterion), texts=texts),
+        "value": figures.plain(abs(value) if contrast and value is not None else value),
+        "against": _other_side(criterion, texts),
+        "bound": figures.plain(number(criterion["bound"]), places=2),
+        "reason": lacking(criterion, texts=texts),
+    }
+
+
+def lacking(criterion: Mapping[str, object], *, texts: Texts) -> str:
+    """Return what a criterion that could not be judged lacks, without the group's name."""
+    reason = criterion["reason"]
+    if not isinstance(reason, str):
+        return say(texts, "state.no_reason")
+    raw = ", ".join(f"{name}={level}" for name, level in subgroup_of(criterion).items())
+    return figures.short_reason(reason.removeprefix(f"{raw or 'everybody'} "), texts)
+
+
+def needed(criterion: Mapping[str, object], *, texts: Texts) -> str:
+    """Return how many more images would decide a criterion, as its reason ends, or nothing."""
+    reason, subgroup = criterion["reason"], subgroup_of(criterion)
+    tail = reason.rpartition("; ")[2] if isinstance(reason, str) and "; " in reason else ""
+    raw = ", ".join(f"{name}={level}" for name, level in subgroup.items())
+    tail = tail.replace(raw, group_name(subgroup, texts=texts)) if raw else tail
+    return f"{tail[:1].upper()}{tail[1:]}." if tail else ""
 
 
 def _limits(
@@ -121,9 +137,23 @@ def unknown_text(row: Mapping[str, object], *, texts: Texts) -> str:
         parts = values["parts"]
         listed = parts if isinstance(parts, list) else []
         values["parts"] = ", ".join(named(texts, "part", str(name)) for name in listed)
-    if row["key"] == "documents":
-        values["first"] = cell_text(values["first"], texts=texts)
+    if row["key"] == "shortcuts":
+        values |= {name: _probes(values[name], texts) for name in ("sources", "encoder")}
     return say(texts, f"unknown.{row['key']}", **values)
+
+
+def _probes(rows: object, texts: Texts) -> str:
+    """Return sources with their AUROC; the finding stands there if there are several."""
+    found = [row for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
+    several = len({row["finding"] for row in found}) > 1
+    names = [
+        f"{row['finding']}: {row['source']}" if several else str(row["source"]) for row in found
+    ]
+    parts = [
+        f"{name.replace('_', ' ')} {figures.plain(number(row['auroc']), places=2)}"
+        for name, row in zip(names, found, strict=True)
+    ]
+    return ", ".join(parts) or say(texts, "state.not_available")
 
 
 def cell_text(value: object, *, texts: Texts) -> str:
@@ -152,6 +182,19 @@ def spaced(name: str, *, texts: Texts) -> str:
     'skin type'
     """
     return named(texts, "attribute", name).replace("_", " ")
+
+
+def in_units(text: str, *, unit: str) -> str:
+    """Return what a stage said, with what stands for a patient where patients are not known.
+
+    Examples
+    --------
+    >>> in_units("clustered by patient; 9 patients", unit="lesion")
+    'clustered by lesion; 9 lesion units'
+    """
+    if unit == "patient":
+        return text
+    return re.sub(r"\bpatient\b", unit, re.sub(r"\bpatients\b", f"{unit} units", text))
 
 
 def thousands(n: int | None) -> str:

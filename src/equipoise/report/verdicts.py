@@ -6,6 +6,7 @@ from equipoise.report.material import Material, Record
 
 SEVERITY = ("fail", "not assessable", "inconclusive", "pass")
 """The worst first."""
+_COUNTS = ("n_patients", "n_images", "n_positive", "n_negative")
 _KINDS = {"contrast": "contrasts", "floor": "floors"}
 
 
@@ -63,6 +64,7 @@ def _judgement(said: Record) -> dict[str, object]:
         else {},
         "bound": _number(said.get(bound)),
         **{name: _number(said.get(name)) for name in ("value", "low", "high", "level")},
+        **{name: _count(said.get(name)) for name in _COUNTS},
         "inner": _pair(said.get("pointwise_90")),
         "required": said.get("required") is not False,
         "deciding": said.get("deciding") is not False,
@@ -99,6 +101,10 @@ def _number(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value)
+
+
+def _count(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _pair(value: object) -> list[float] | None:
