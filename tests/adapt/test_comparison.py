@@ -266,3 +266,8 @@ def test_an_unknown_mitigation_and_parameter_are_no_failures_but_errors():
 def test_options_that_cannot_be_are_refused(options, message):
     with pytest.raises(ValidationError, match=message):
         adapt.Options(**options)
+
+
+def test_a_mitigation_cannot_take_the_name_of_plain_training():
+    with pytest.raises(ValidationError, match="candidate 'plain' occurs twice"):
+        adapt.Options(candidates=({"name": "plain", "mitigation": "reweighting"},))

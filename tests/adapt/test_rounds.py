@@ -80,5 +80,7 @@ def test_a_patient_on_two_sides_is_an_error(column):
         .otherwise(pl.col(column))
         .alias(column)
     )
-    with pytest.raises(InvalidTable, match=f"splits: 1 patient has images in more than one {column}"):
+    with pytest.raises(
+        InvalidTable, match=f"splits: 1 patient has images in more than one {column}"
+    ):
         adapt.rows(frame, torn, embeddings(frame, x), findings=None, group_by=[])

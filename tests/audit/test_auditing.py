@@ -81,6 +81,13 @@ def test_a_threshold_that_is_no_number_is_an_error() -> None:
         audit.estimates(rows(), by=BY, operating_points={"p": float("nan")})
 
 
+@pytest.mark.parametrize("threshold", [20.0, -0.1])
+def test_a_threshold_that_no_score_can_meet_is_an_error(threshold: float) -> None:
+    with pytest.raises(InvalidTable, match=f"outside \\[0, 1\\], as {threshold}") as raised:
+        audit.estimates(rows(), by=["sex"], operating_points={"screening": threshold})
+    assert raised.value.hint == "scores lie in [0, 1], so 20 % is 0.2"
+
+
 def test_the_patient_cannot_be_an_attribute() -> None:
     with pytest.raises(InvalidConfiguration, match="'patient_id' cannot be an attribute"):
         audit.estimates(rows(), by=["patient_id"])

@@ -60,9 +60,7 @@ def test_a_score_without_its_label_is_an_error_not_a_finding_that_drops_out(tmp_
     ],
 )
 def test_a_label_outside_zero_one_null_is_an_error(label: list[object], message: str) -> None:
-    with pytest.raises(
-        InvalidTable, match=message.replace("column 'label'", "column 'label:finding'")
-    ):
+    with pytest.raises(InvalidTable, match=message):
         audit.estimates(frame(label=label), by={"sex": ["F", "M"]}, patient=None)
 
 
@@ -71,12 +69,44 @@ def test_a_label_outside_zero_one_null_is_an_error(label: list[object], message:
     [
         ([0.1, 1.5, -0.2], r"2 values are NaN or outside \[0, 1\], as 1.5 in row 1"),
         ([0.1, float("nan"), 0.2], r"1 values are NaN or outside \[0, 1\], as nan in row 1"),
-        (["high", "low", "low"], "is String; expected scores"),
+        (["high", "low", "low"], "column 'score' is String, as 'high'; expected scores"),
     ],
 )
 def test_a_score_outside_zero_one_or_nan_is_an_error(score: list[object], message: str) -> None:
     with pytest.raises(InvalidTable, match=message):
         audit.estimates(frame(score=score), by={"sex": ["F", "M"]}, patient=None)
+
+
+@pytest.mark.parametrize("words", [["true", "false", None], ["True", "FALSE", ""]])
+def test_a_label_may_be_written_true_or_false(tmp_path: Path, words: list[str | None]) -> None:
+    found = read(tmp_path, frame(label=words))
+    assert found["label:finding"].to_list() == [True, False, None]
+
+
+def test_only_the_labels_that_are_none_are_counted_and_a_hint_says_what_to_do() -> None:
+    with pytest.raises(InvalidTable, match=r"1 values outside .*, as 'NA' in row 1") as raised:
+        audit.estimates(frame(label=["1", "NA", "0"]), by={"sex": None}, patient=None)
+    assert raised.value.hint == "leave the cell empty where the finding was not assessed"
+
+
+@pytest.mark.parametrize(
+    ("score", "hint"),
+    [
+        ([47.3, 80.0, 2.0], "percentages"),
+        ([-3.2, 80.0, 0.4], "logits"),
+        ([0.1, float("nan"), 0.2], "empty"),
+        (["47.3%", "2%", "1%"], "numbers"),
+    ],
+)
+def test_a_score_that_is_none_has_the_hint_that_fits(score: list[object], hint: str) -> None:
+    with pytest.raises(InvalidTable) as raised:
+        audit.estimates(frame(score=score), by={"sex": None}, patient=None)
+    assert hint in str(raised.value.hint)
+
+
+def test_a_table_without_rows_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InvalidTable, match="predictions: no rows"):
+        read(tmp_path, frame().clear())
 
 
 def test_an_image_that_occurs_twice_is_an_error(tmp_path: Path) -> None:
@@ -108,7 +138,10 @@ def test_an_undeclared_level_is_an_error() -> None:
 def test_no_patient_column_is_an_error_unless_it_is_said() -> None:
     with pytest.raises(InvalidTable, match="no column 'patient_id'") as raised:
         audit.estimates(frame(), by={"sex": ["F", "M"]})
-    assert raised.value.hint is not None
+    assert raised.value.hint == "without patient ids images are taken as independent: say so"
+    with pytest.raises(InvalidTable, match="no column 'patient'") as raised:
+        audit.estimates(frame(patients=["a", "b", "c"]), by={"sex": None}, patient="patient")
+    assert raised.value.hint == "did you mean 'patients'?"
     assert audit.estimates(frame(), by={"sex": ["F", "M"]}, patient=None).height
 
 

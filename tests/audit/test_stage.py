@@ -161,7 +161,9 @@ def test_a_selection_that_names_no_file_is_an_error(tmp_path: Path) -> None:
         run(tmp_path, folders)
 
 
-@pytest.mark.parametrize(("split", "exploratory"), [("all", True), ("train", True), ("test", False)])
+@pytest.mark.parametrize(
+    ("split", "exploratory"), [("all", True), ("train", True), ("test", False)]
+)
 def test_images_that_the_model_was_fitted_on_make_every_result_exploratory(
     tmp_path: Path, split: str, exploratory: bool
 ) -> None:

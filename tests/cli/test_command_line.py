@@ -220,3 +220,65 @@ def test_wrong_words_of_an_audit_are_explained(capsys, predictions, words, messa
     code, _, err = call(capsys, "audit", str(predictions), *words)
     assert code == 2
     assert message in " ".join(err.split())
+
+
+def test_the_gate_alone_exits_with_its_verdict(capsys, predictions, tmp_path):
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(POLICY.replace("0.6,", "0.999,"))
+    pl.read_csv(predictions).with_columns(score=pl.lit(0.5)).write_csv(predictions)
+    audited, judged = str(tmp_path / "audit"), str(tmp_path / "gate")
+    call(capsys, "audit", str(predictions), "--by", "sex=F,M", "--out", audited)
+    words = ("--from-estimates", audited, "--policy", str(policy), "--out", judged)
+    for _ in range(2):
+        code, _, err = call(capsys, "gate", *words)
+        assert (code, "verdict (gate): fail" in err) == (1, True)
+
+
+def test_a_defect_of_the_program_never_looks_like_a_verdict(tmp_path):
+    path = tmp_path / "study.yaml"
+    path.write_text("version: 1\nname: x\nstages:\n  phantoms: {patients: 3}\n")
+    broken = (
+        "import sys; from equipoise.study import running\n"
+        "def fail(*a, **k): raise RuntimeError('planted')\n"
+        "running.execute = fail\n"
+        f"sys.argv = ['equipoise', 'run', {str(path)!r}, '--out', {str(tmp_path / 'run')!r}]\n"
+        "from equipoise.cli import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", broken], capture_output=True, text=True)
+    assert done.returncode == 70
+    assert "RuntimeError: planted" in done.stderr
+    assert "this is a defect of Equipoise, not a verdict" in done.stderr
+
+
+def test_a_file_that_a_late_stage_needs_is_missed_before_the_first_runs(capsys, tmp_path):
+    path = tmp_path / "study.yaml"
+    call(capsys, "init", str(path))
+    (tmp_path / "images").mkdir()
+    (tmp_path / "metadata.csv").write_text("file\n")
+    (tmp_path / "policy.yaml").unlink()
+    code, _, err = call(capsys, "run", str(path), "--out", str(tmp_path / "run"))
+    said = " ".join(err.split())
+    assert (code, "gate: policy: no such file or folder" in said) == (2, True)
+    assert "hint: relative paths start from" in said
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_left_at_ingestion_is_said_on_the_terminal(capsys, tmp_path):
+    out, dicom = tmp_path / "ingest", tmp_path / "phantoms"
+    words = ("--patients", "12", "--truth-patients", "20", "--size", "64", "--workers", "1")
+    call(capsys, "phantoms", *words, "--out", str(dicom))
+    first = next(dicom.rglob("*.dcm"))
+    first.write_bytes(first.read_bytes()[:900])
+    words = ("--from-dicom", str(dicom), "--size", "64", "--workers", "1", "--out", str(out))
+    code, _, err = call(capsys, "ingest", *words)
+    assert code == 0, err
+    assert "left out (see attrition.parquet): " in err
+
+
+def test_an_empty_study_and_a_broken_one_are_said_in_one_line(capsys, tmp_path):
+    path = tmp_path / "study.yaml"
+    path.write_text("")
+    assert "study.yaml: is empty; expected keys with values" in call(capsys, "run", str(path))[2]
+    path.write_text("a:\n\t- b\n")
+    err = call(capsys, "run", str(path))[2]
+    assert "study.yaml: not readable as YAML in line 2: " in err

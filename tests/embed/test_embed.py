@@ -1,14 +1,15 @@
 import hashlib
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
-from equipoise import embed, tables
+from equipoise import embed, evidence, tables
 from equipoise.embed import shards
 from equipoise.encoders import Encoder, card_of
-from equipoise.errors import InvalidEncoder, InvalidTable, UnknownName
+from equipoise.errors import InvalidEncoder, InvalidTable, StorageFailure, UnknownName
 from equipoise.scope import Scope
 from tests.encoders.models import model
 from tests.encoders.test_cards import FIELDS
@@ -232,3 +233,20 @@ def not_an_encoder(parameters, scope):
 def test_a_function_that_gives_no_encoder_is_refused():
     with pytest.raises(InvalidEncoder, match="gives dict; expected an Encoder"):
         embed.loaded(embed.Options(encoder=f"{__name__}:not_an_encoder"), Scope())
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full: a full disk is not tried")
+def test_a_disk_that_fills_up_is_a_storage_failure_and_leaves_no_part(tmp_path, monkeypatch):
+    opened = tables.files.make_folder
+
+    def full(folder):
+        made = opened(folder)
+        monkeypatch.setattr("uuid.uuid4", lambda: type("Fixed", (), {"hex": "0" * 32}))
+        name = evidence.digest(["aa"])[:32]
+        (made / f".{name}.parquet.{'0' * 8}.partial").symlink_to("/dev/full")
+        return made
+
+    monkeypatch.setattr("equipoise.tables.files.make_folder", full)
+    with pytest.raises(StorageFailure, match="No space left on device"):
+        shards.keep(tmp_path / "shards", ["aa"], np.ones((1, 2), np.float32))
+    assert not list((tmp_path / "shards").iterdir())

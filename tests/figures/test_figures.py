@@ -235,3 +235,16 @@ def test_a_difference_reads_back_as_what_it_was(value: float) -> None:
     text = figures.signed(value)
     assert float(text.replace("−", "-")) == pytest.approx(value, abs=5e-4)
     assert text.startswith(("+", "−", "0.000"))
+
+
+def test_the_longest_lack_stands_whole_in_its_row() -> None:
+    reason = (
+        "sex=F has 27 patients with positives (3 more are needed) and 28 patients with negatives "
+        "(2 more are needed)"
+    )
+    picture = figures.forest(
+        table(row(0.8), row(None, sex="F", reason=reason)), metric="auroc", texts=TEXTS
+    )
+    wanted = "not assessable: needs 3 more patients with positives, 2 with negatives"
+    assert f"{wanted}{wanted}" in texts_of(picture)
+    assert "…" not in picture

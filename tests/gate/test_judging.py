@@ -149,8 +149,8 @@ def test_a_criterion_that_matches_nothing_is_not_assessable_and_never_passed_in_
 ) -> None:
     criterion = {"name": "equal", "metric": "auroc", "attributes": ["sex"], "tolerance": 0.1}
     floors = [
-        {"name": "useful", "metric": "auroc", "minimum": 0.7, "attributes": [a]}
-        for a in ("sex", "age_band")
+        {"name": m, "metric": m, "minimum": 0.7, "attributes": ["sex", "age_band"]}
+        for m in ("auroc", "sensitivity", "specificity")
     ]
     found = gate.judge(
         table(fine(), difference(0.0)), policy(criteria=[{**criterion, **change}], floors=floors)
@@ -167,8 +167,12 @@ def test_an_operating_point_that_is_asked_for_in_vain_is_not_assessable() -> Non
         "tolerance": 0.1,
         "operating_points": ["screening"],
     }
+    floors = [
+        {"name": m, "metric": m, "minimum": 0.7, "attributes": ["sex"]}
+        for m in ("sensitivity", "specificity")
+    ]
     there = [{**row, "metric": "sensitivity", "operating_point": "p"} for row in difference(0.0)]
-    found = gate.judge(table(fine(), there), policy(criteria=[criterion]))
+    found = gate.judge(table(fine(), there), policy(criteria=[criterion], floors=floors))
     assert "at the operating point 'screening'" in found.outcomes[0].reason
     assert found.verdict is Verdict.NOT_ASSESSABLE
 

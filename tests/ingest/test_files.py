@@ -160,6 +160,17 @@ def test_what_a_patient_id_stands_for_is_written_down(place):
     assert metadata(place / "out" / "cohort.parquet")["patient_means"] == "lesion"
 
 
+def test_an_age_or_day_that_cannot_be_read_is_unknown_and_counted(place):
+    rows = {**ROWS, "age": ["30", "old", None], "day": ["2020-01-02", "soon", None]}
+    columns = {**COLUMNS, "acquired_on": "day"}
+    said, cohort, _, _ = taken(place, rows, columns=columns)
+    assert cohort["age_years"].to_list() == [30.0, None, None]
+    assert said["notes"] == {
+        "column 'age': not an age from 0 to 130 years": 1,
+        "column 'day': not a date": 1,
+    }
+
+
 def test_a_row_without_a_patient_leaves(place):
     _, cohort, attrition, _ = taken(place, ROWS | {"person": ["1", None, "2"]})
     assert cohort.height == 2

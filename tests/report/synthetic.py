@@ -16,6 +16,8 @@ POLICY = {
     ],
     "floors": [
         {"name": "useful", "metric": "auroc", "minimum": 0.6, "attributes": ["sex"]},
+        {"name": "found", "metric": "sensitivity", "minimum": 0.3, "attributes": ["sex"]},
+        {"name": "spared", "metric": "specificity", "minimum": 0.75, "attributes": ["sex"]},
     ],
     "required": [{"sex": "F"}],
 }

@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from equipoise import evidence, report, tables
+from equipoise import evidence, report, tables, words
 from equipoise.errors import InvalidTable, UnknownName
 from equipoise.report import Material, Options
 from equipoise.scope import Scope
@@ -231,3 +231,128 @@ def _section(page: str, name: str) -> str:
     """Return the text of one section."""
     found = [e for e in seen(page).all("section") if e.attributes.get("id") == name]
     return re.sub(r"(?<=\S)[ \n]+", " ", found[0].text)
+
+
+def test_the_first_screen_says_what_to_do_next_and_counts_who_is_missed(plain: str) -> None:
+    first = _section(plain, "verdict")
+    assert "Next: find the cause before any use on that group" in first
+    assert re.search(r"Missed, of 1,000 with the finding: sex F \d+, sex M \d+\.", first)
+
+
+def test_a_warning_of_a_shortcut_stands_beside_the_verdict_and_first_in_its_table() -> None:
+    given = material()
+    facts = dict(given.facts or {})
+    loud = {**facts["shortcuts"][0], "source": "image_id"}
+    quiet = {**loud, "source": "view", "verdict": "no signal"}
+    facts["shortcuts"] = [quiet, loud]
+    page = report.html(dataclasses.replace(given, facts=facts))
+    first, people = _section(page, "verdict"), _section(page, "people")
+    assert "Shortcut warning. The label is told by image id 0.90" in first
+    assert people.index("image id") < people.index("no signal")
+
+
+def test_patients_in_several_splits_are_said_beside_the_verdict() -> None:
+    given = material()
+    leaked = {"given": {"sentence": "leaked", "patients_in_several": 3}}
+    page = report.html(dataclasses.replace(given, facts={**(given.facts or {}), "leakage": leaked}))
+    assert "In several splits: 3 patients" in _section(page, "verdict")
+    assert "Leakage" not in _section(report.html(given), "verdict")
+
+
+def test_each_rule_names_the_candidate_it_would_have_chosen_and_its_values() -> None:
+    candidates = [
+        {
+            "finding": "nodule",
+            "candidate": name,
+            "seed": 0,
+            "status": status,
+            "reason": reason,
+            "overall_auroc": overall,
+            "worst_group_auroc": worst,
+            "worst_group": "F",
+        }
+        for name, status, reason, overall, worst in (
+            ("plain", "fitted", None, 0.8512, 0.7354),
+            ("reweighting", "fitted", None, 0.8488, 0.7357),
+            ("group_dro", "failed", "did not converge", None, None),
+        )
+    ]
+    selection = {
+        "candidate": "plain",
+        "rule": "overall",
+        "choices": {
+            "overall": {"candidate": "plain", "seed": 0, "auroc": 0.8512},
+            "worst_group": {"candidate": "reweighting", "seed": 0, "auroc": 0.7357},
+            "worst_site": None,
+        },
+    }
+    given = dataclasses.replace(
+        material(), candidates={"candidates": candidates}, selection=selection
+    )
+    said = _section(report.html(given), "candidates")
+    assert re.search(r"worst group\s*reweighting\s*0\s*0\.8488\s*0\.7357\s*F\s*no", said)
+    assert re.search(r"overall\s*plain\s*0\s*0\.8512\s*0\.7354\s*F\s*yes", said)
+    assert re.search(r"worst site\s*–", said)
+    assert "did not converge" in said
+
+
+def test_a_group_and_its_rest_stand_once_on_the_first_screen_and_both_below() -> None:
+    one = {
+        "kind": "contrast",
+        "outcome": "pass",
+        "metric": "specificity",
+        "contrast": "rest",
+        "against": "rest",
+        "interval": "simultaneous",
+        "tolerance": 0.1,
+    }
+    lower = {**one, "subgroup": {"sex": "F"}, "value": -0.02, "low": -0.12, "high": 0.07}
+    higher = {**one, "subgroup": {"sex": "M"}, "value": 0.02, "low": -0.07, "high": 0.12}
+    verdict = {"verdict": "pass", "criteria": [lower, higher]}
+    page = report.html(dataclasses.replace(material(), verdict=verdict))
+    first, criteria = _section(page, "verdict"), _section(page, "criteria")
+    assert "sex F − rest" in first
+    assert "sex M − rest" not in first
+    assert "sex M − rest" in criteria
+
+
+def test_an_open_criterion_says_how_many_more_would_decide() -> None:
+    text = "near; if it stayed so, about 75 more positives in sex=F would decide"
+    open_one = {
+        "kind": "contrast",
+        "outcome": "inconclusive",
+        "metric": "sensitivity",
+        "subgroup": {"sex": "F"},
+        "contrast": "rest",
+        "against": "rest",
+        "value": -0.12,
+        "low": -0.3,
+        "high": 0.02,
+        "interval": "simultaneous",
+        "level": 0.95,
+        "pointwise_90": [-0.2, -0.05],
+        "tolerance": 0.1,
+        "reason": text,
+    }
+    hopeless = {**open_one, "value": 0.1, "reason": "so; more images would hardly decide"}
+    floor = {**open_one, "kind": "floor", "value": 0.7, "tolerance": None, "floor": 0.72}
+    verdict = {"verdict": "inconclusive", "criteria": [open_one, hopeless, floor]}
+    first = _section(report.html(dataclasses.replace(material(), verdict=verdict)), "verdict")
+    assert "Sensitivity of sex F is 0.120 lower than that of the rest" in first
+    assert "about 75 more positives there" in first
+    assert "more images would hardly decide" in first or "All 3 judgements" in first
+
+
+def test_groups_that_are_known_stand_before_those_with_an_unknown_level() -> None:
+    missing = report.content(material(), Options(), words.load())["missing"]
+    assert isinstance(missing, dict)
+    unknown = ["unknown" in row["subgroup"].values() for row in missing["not_assessable"]]
+    assert unknown == sorted(unknown)
+    assert len(set(unknown)) == 2
+
+
+def test_the_chain_shows_the_digest_by_which_a_later_stage_names_its_input(tmp_path: Path) -> None:
+    inputs = _folders(tmp_path)
+    link = report.gathered(inputs).chain[0]
+    assert link.output == evidence.folder_digest(inputs["estimates"])
+    assert link.output[:12] in _section(report.html(report.gathered(inputs)), "chain")

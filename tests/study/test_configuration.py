@@ -80,3 +80,9 @@ def test_a_missing_key_and_a_wrong_value_are_said():
         validated(Options, {}, "here")
     with pytest.raises(InvalidConfiguration, match=r"here\.count: .*integer.*; got 'many'"):
         validated(Options, {"count": "many"}, "here")
+
+
+def test_a_misspelt_key_is_named_although_the_right_one_is_missing_too():
+    with pytest.raises(InvalidConfiguration, match="here: unknown key 'cuont'") as caught:
+        validated(Options, {"cuont": 1}, "here")
+    assert caught.value.hint == "did you mean 'count'?"

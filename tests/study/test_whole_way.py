@@ -21,7 +21,10 @@ POLICY = {
     "criteria": [
         {"name": "alike", "metric": "sensitivity", "attributes": ["sex"], "tolerance": 0.2}
     ],
-    "floors": [{"name": "useful", "metric": "auroc", "minimum": 0.6, "attributes": ["sex"]}],
+    "floors": [
+        {"name": m, "metric": m, "minimum": 0.6, "attributes": ["sex"]}
+        for m in ("auroc", "sensitivity", "specificity")
+    ],
 }
 
 

@@ -188,3 +188,39 @@ def test_a_semicolon_file_is_named_as_one(tmp_path):
     with pytest.raises(InvalidTable, match="has one column, 'a;b'") as caught:
         read_foreign(path, "predictions")
     assert caught.value.hint == "it seems to be parted by ';': save it as comma-separated"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full: a full disk is not tried")
+def test_a_table_on_a_full_disk_is_a_storage_failure_and_leaves_no_part(tmp_path, monkeypatch):
+    """Polars wraps the error of the system in one of its own; it must keep its name."""
+    monkeypatch.setattr("uuid.uuid4", type("Fixed", (), {"hex": "0" * 8}))
+    partial = tmp_path / ".splits.parquet.00000000.partial"
+    partial.symlink_to("/dev/full")
+    with pytest.raises(StorageFailure, match="No space left on device"):
+        write(SPLIT, tmp_path / "splits.parquet", SPLITS)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_where_a_folder_is_needed_has_its_own_hint(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageFailure) as caught:
+        write_text(tmp_path / "file" / "a.txt", "x")
+    assert caught.value.hint == "a file stands where a folder is needed: choose another folder"
+
+
+@pytest.mark.parametrize(
+    ("content", "message", "hint"),
+    [
+        ("a,b\nMüller,1\n".encode("latin-1"), "cannot be read", "save it as CSV in UTF-8"),
+        ("a,b\n1,2\n".encode("utf-16"), "is UTF-16", "save it as CSV in UTF-8"),
+        (b"a,b\n1,2\n1,2,3\n", "cannot be read", "a row has more cells than the header"),
+        (b"score,score\n1,2\n", "two columns are named 'score'", None),
+    ],
+)
+def test_a_csv_of_another_kind_says_what_to_do(tmp_path, content, message, hint):
+    path = tmp_path / "x.csv"
+    path.write_bytes(content)
+    with pytest.raises(InvalidTable, match=message) as caught:
+        read_foreign(path, "predictions")
+    assert "\n" not in str(caught.value)
+    assert (caught.value.hint or "").startswith(hint or "")

@@ -70,8 +70,8 @@ def rows(
     Raises
     ------
     InvalidTable
-        If an image of the split is not in the cohort or has no embedding, an embedding is NaN,
-        or a finding or attribute is not there.
+        If an image of the split is not in the cohort or has no embedding, a patient is on two
+        sides, an embedding is NaN, or a finding or attribute is not there.
 
     Examples
     --------
@@ -90,6 +90,7 @@ def rows(
     image_ids = table["image_id"].to_list()
     _check_present(image_ids, cohort, "cohort")
     _check_present(image_ids, embeddings, "embeddings")
+    _check_patients(table, cohort)
     people = table.join(cohort, on="image_id", how="left", maintain_order="left")
     vectors = table.select("image_id").join(
         embeddings, on="image_id", how="left", maintain_order="left"
@@ -121,3 +122,17 @@ def _check_present(image_ids: Sequence[str], table: pl.DataFrame, name: str) -> 
             f"{name}: {len(missing)} of {len(image_ids)} images of the split are missing, "
             f"as '{missing[0]}'"
         )
+
+
+def _check_patients(table: pl.DataFrame, cohort: pl.DataFrame) -> None:
+    """Refuse splits in which a probe would be scored on patients that it was fitted on."""
+    people = table.join(cohort.select("image_id", "patient_id"), on="image_id", how="left")
+    for column in ("split", "fold"):
+        sides = people.group_by("patient_id").agg(pl.col(column).n_unique())
+        torn = sides.filter(pl.col(column) > 1).sort("patient_id")
+        if torn.height:
+            have = "1 patient has" if torn.height == 1 else f"{torn.height} patients have"
+            raise InvalidTable(
+                f"splits: {have} images in more than one {column}, as '{torn['patient_id'][0]}'; "
+                "expected all images of a patient on one side"
+            )

@@ -79,8 +79,8 @@ class Options(BaseModel):
     minimum: int = Field(
         default=30,
         ge=1,
-        description="auto: positives and negatives (images) that each group needs in the test "
-        "split",
+        description="auto: positives and negatives, and patients with them, that each group "
+        "needs in the test split",
     )
     selection_minimum: int = Field(
         default=10,
@@ -98,7 +98,7 @@ class Options(BaseModel):
     @model_validator(mode="after")
     def _names_are_unique(self) -> "Options":
         for what, names in (
-            ("candidate", [candidate.name for candidate in self.candidates]),
+            ("candidate", [candidate.name for candidate in (*self.candidates, *self._added())]),
             ("operating point", [point.name for point in self.operating_points]),
             ("seed", [str(seed) for seed in self.seeds]),
         ):
@@ -119,4 +119,8 @@ class Options(BaseModel):
         """
         plain = [c for c in self.candidates if c.mitigation == "plain"]
         others = [c for c in self.candidates if c.mitigation != "plain"]
-        return (*(plain or [PLAIN]), *others)
+        return (*plain, *self._added(), *others)
+
+    def _added(self) -> tuple[Candidate, ...]:
+        """Return plain training if it was not asked for."""
+        return () if any(c.mitigation == "plain" for c in self.candidates) else (PLAIN,)

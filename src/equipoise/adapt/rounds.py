@@ -47,7 +47,7 @@ def decided(rows: Rows, options: Options) -> tuple[Evaluation, str]:
         The images.
     options
         With *auto*, the test split is used unless it has in some group fewer than `minimum`
-        positives or negatives of some finding.
+        positives or negatives of some finding, or patients with them.
 
     Examples
     --------
@@ -72,15 +72,26 @@ def decided(rows: Rows, options: Options) -> tuple[Evaluation, str]:
             inside = rows.assessed(finding, test)
             if group is not None:
                 inside &= rows.groups == group
-            positive = int(rows.truth(finding)[inside].sum())
-            for n, kind in ((positive, "positive"), (int(inside.sum()) - positive, "negative")):
-                if n < options.minimum:
-                    where = "in all" if group is None else f"in group '{group}'"
-                    return "cross-fit", (
-                        f"finding '{finding}': the test split has {n} {kind} images {where}; "
-                        f"expected at least {options.minimum}"
-                    )
+            few = _few(rows, finding, inside, options.minimum)
+            if few is not None:
+                where = "in all" if group is None else f"in group '{group}'"
+                return "cross-fit", (
+                    f"finding '{finding}': the test split has {few} {where}; "
+                    f"expected at least {options.minimum}"
+                )
     return "split", "the test split has enough positives and negatives in every group"
+
+
+def _few(rows: Rows, finding: str, inside: Mask, minimum: int) -> str | None:
+    """Return of which kind there are too few images, or patients with them."""
+    truth = rows.truth(finding)
+    for kind, chosen in (("positive", inside & truth), ("negative", inside & ~truth)):
+        images, people = int(chosen.sum()), len(np.unique(rows.patients[chosen]))
+        if images < minimum:
+            return f"{images} {kind} images"
+        if people < minimum:
+            return f"{people} patients with {kind} images"
+    return None
 
 
 def rounds(rows: Rows, evaluation: Evaluation, *, seed: int, inner: float) -> list[Round]:

@@ -76,7 +76,8 @@ def selected(outcomes: Sequence[Outcome], rule: Rule) -> tuple[Choice, str]:
     """
     choice = chosen(outcomes, rule)
     if choice is not None:
-        return choice, f"highest validation AUROC by rule '{rule}' ({choice.auroc:.4f})"
+        margin = _margin(outcomes, choice, rule)
+        return choice, f"highest validation AUROC by rule '{rule}' ({choice.auroc:.4f}{margin})"
     overall = chosen(outcomes, "overall")
     if overall is None:
         failed = next(one for one in outcomes if one.reason is not None)
@@ -84,9 +85,18 @@ def selected(outcomes: Sequence[Outcome], rule: Rule) -> tuple[Choice, str]:
             f"adapt: no candidate could be fitted; {failed.candidate}: {failed.reason}"
         )
     return overall, (
-        f"highest validation AUROC overall ({overall.auroc:.4f}): no group is large enough on "
-        f"validation for rule '{rule}'"
+        f"highest validation AUROC overall ({overall.auroc:.4f}"
+        f"{_margin(outcomes, overall, 'overall')}): no group is large enough on validation for "
+        f"rule '{rule}'"
     )
+
+
+def _margin(outcomes: Sequence[Outcome], choice: Choice, rule: Rule) -> str:
+    """Return in words how little a mitigation may have won by."""
+    plain = chosen([one for one in outcomes if one.mitigation == "plain"], rule)
+    if plain is None or plain.candidate == choice.candidate:
+        return ""
+    return f", {choice.auroc - plain.auroc:.4f} above plain training"
 
 
 def summary(outcomes: Sequence[Outcome]) -> list[dict[str, object]]:

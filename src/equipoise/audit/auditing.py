@@ -1,5 +1,6 @@
 """One self-contained table of predictions, audited in memory."""
 
+import logging
 from collections.abc import Mapping, Sequence
 
 import polars as pl
@@ -9,6 +10,8 @@ from equipoise.audit.options import Options
 from equipoise.audit.reading import declared_levels, of_split, wide, with_attributes
 from equipoise.errors import InvalidConfiguration, InvalidTable, nearest
 from equipoise.tables import findings as findings_of
+
+_log = logging.getLogger(__name__)
 
 Points = pl.DataFrame | Mapping[str, float]
 
@@ -65,6 +68,7 @@ needed)')
     names = list(by)
     if patient in names:
         raise InvalidConfiguration(f"audit: '{patient}' cannot be an attribute and the patient")
+    _check_patient(frame, patient)
     frame = with_attributes(frame, names)
     levels, exploratory = declared_levels(frame, by)
     table = metrics.subgroups(levels, order=chosen.intersections, exploratory=exploratory)
@@ -127,6 +131,14 @@ def estimated(
     people = metrics.population(
         frame, table, patient=patient, points=points, findings=options.findings
     )
+    for sample in people.samples:
+        if sample.unscored:
+            _log.warning(
+                "predictions: finding '%s': %d images with a label have no score and are in no "
+                "number",
+                sample.finding,
+                sample.unscored,
+            )
     plan = metrics.Plan(
         references=options.references,
         metrics=tuple(options.metrics),
@@ -135,6 +147,15 @@ def estimated(
         seed=options.seed,
     )
     return metrics.estimate(people, table, plan)
+
+
+def _check_patient(frame: pl.DataFrame, patient: str | None) -> None:
+    if patient is not None and patient not in frame.columns:
+        close = nearest(patient, [name for name in frame.columns if name != "image_id"])
+        raise InvalidTable(
+            f"predictions: no column '{patient}'; got {frame.columns}",
+            hint=close or "without patient ids images are taken as independent: say so",
+        )
 
 
 def _points(given: Points | None, frame: pl.DataFrame) -> pl.DataFrame | None:
@@ -161,5 +182,13 @@ def _checked(points: pl.DataFrame | None) -> pl.DataFrame | None:
     if bad.height:
         raise InvalidTable(
             f"operating points: {bad.height} thresholds are no numbers, as {bad['threshold'][0]}"
+        )
+    # A threshold that calls nobody lies a hair above the highest score, which may be 1.
+    outside = points.filter(~pl.col("threshold").cast(pl.Float64).is_between(0, 1 + 1e-6))
+    if outside.height:
+        raise InvalidTable(
+            f"operating points: {outside.height} thresholds outside [0, 1], "
+            f"as {outside['threshold'][0]}",
+            hint="scores lie in [0, 1], so 20 % is 0.2",
         )
     return points

@@ -32,7 +32,8 @@ class Options(BaseModel):
     )
     split: Literal["train", "validation", "test", "all"] | None = Field(
         default=None,
-        description="Which images; the test split, or all where scores are cross-fitted.",
+        description="Which images; the test split, or all where scores are cross-fitted. Others "
+        "make every result exploratory: the model was fitted or chosen on them.",
     )
     candidate: str | None = Field(
         default=None, description="Whose predictions; those of the selected candidate, by default."

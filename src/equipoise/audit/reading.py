@@ -15,6 +15,8 @@ _log = logging.getLogger(__name__)
 _MANY = 50
 """More levels than this are a number that nobody has cut into bands."""
 
+_LABELS = {"false": 0, "true": 1, "0": 0, "1": 1, "0.0": 0, "1.0": 1}
+
 Declared = Mapping[str, Sequence[str] | None]
 
 
@@ -31,8 +33,8 @@ def read_predictions(path: Path) -> pl.DataFrame:
     Raises
     ------
     InvalidTable
-        If a column is missing, a label is not 0, 1 or empty, a score is not in [0, 1], or an
-        image occurs twice.
+        If there are no rows, a column is missing, a label is not 0, 1, true, false or empty, a
+        score is not in [0, 1], or an image occurs twice.
 
     Examples
     --------
@@ -58,11 +60,15 @@ def wide(frame: pl.DataFrame) -> pl.DataFrame:
     ...     as_series=False)
     {'label:finding': [True, False, None], 'score:finding': [0.9, 0.2, 0.4]}
     """
+    if not frame.height:
+        raise InvalidTable(f"predictions: no rows, only the columns {frame.columns}")
     if "finding" in frame.columns:
         frame = _from_long(frame)
     elif not findings(frame):
         for name in ("label", "score"):
             _need(frame, name)
+        # Checked under the names that the user knows.
+        frame = frame.with_columns(_labels(frame["label"]), _scores(frame["score"]))
         frame = frame.rename({"label": "label:finding", "score": "score:finding"})
     named = [name.removeprefix("score:") for name in frame.columns if name.startswith("score:")]
     for finding in dict.fromkeys([*findings(frame), *named]):
@@ -174,7 +180,7 @@ def of_split(frame: pl.DataFrame, split: str | None, patient: str | None) -> pl.
     Raises
     ------
     InvalidTable
-        If a patient is in two splits, or the split has no rows.
+        If a split is null, a patient is in two splits, or the split has no rows.
 
     Examples
     --------
@@ -184,6 +190,12 @@ def of_split(frame: pl.DataFrame, split: str | None, patient: str | None) -> pl.
     """
     if "split" not in frame.columns:
         return frame
+    nulls = frame["split"].null_count()
+    if nulls:
+        raise InvalidTable(
+            f"predictions: column 'split': {nulls} null{'s' * (nulls != 1)}; expected none",
+            hint="an image without a split would leave the audit unseen",
+        )
     if patient is not None and patient in frame.columns:
         _check_splits(frame, patient)
     chosen = split or "test"
@@ -245,34 +257,61 @@ def _labels(column: pl.Series) -> pl.Series:
         return column
     if column.dtype == pl.Null:
         return column.cast(pl.Boolean)
+    if column.dtype == pl.String:
+        column = _words(column)
     if column.dtype.is_numeric():
         stray = ((column != 0) & (column != 1)).fill_null(value=False)
     else:
-        stray = column.is_not_null()
+        stray = column.is_not_null() & ~column.cast(pl.String).is_in(list(_LABELS))
     if stray.any():
         row = stray.arg_max() or 0
         raise InvalidTable(
             f"predictions: column '{column.name}': {stray.sum()} values outside {{0, 1, null}}, "
-            f"as {column[row]!r} in row {row}"
+            f"as {column[row]!r} in row {row}",
+            hint="leave the cell empty where the finding was not assessed",
         )
+    if column.dtype == pl.String:
+        column = column.replace_strict(_LABELS, return_dtype=pl.Int8)
     return column.cast(pl.Int8).cast(pl.Boolean)
 
 
+def _words(column: pl.Series) -> pl.Series:
+    """Return a text column with true and false in small letters and empty cells as null."""
+    small = column.str.strip_chars().str.to_lowercase()
+    known = small.is_in([*_LABELS, ""])
+    said = pl.select(pl.when(known).then(small).otherwise(column)).to_series().alias(column.name)
+    return said.replace("", None)
+
+
 def _scores(column: pl.Series) -> pl.Series:
-    if column.dtype == pl.Null or column.dtype.is_integer():
+    if column.null_count() == column.len() or column.dtype.is_integer():
         column = column.cast(pl.Float64)
     what = f"predictions: column '{column.name}'"
     if not column.dtype.is_float():
-        raise InvalidTable(f"{what} is {column.dtype}; expected scores in [0, 1]")
+        first = column.drop_nulls()[0]
+        raise InvalidTable(
+            f"{what} is {column.dtype}, as {first!r}; expected scores in [0, 1]",
+            hint="write numbers as 0.473, without a percent sign; leave a cell without one empty",
+        )
     # NaN is above every number for polars, so that it must be asked for by name.
     bad = ((column < 0) | (column > 1) | column.is_nan()).fill_null(value=False)
     if bad.any():
         row = bad.arg_max() or 0
         raise InvalidTable(
             f"{what}: {bad.sum()} values are NaN or outside [0, 1], as {column[row]} in row {row}",
-            hint="logits are not scores: apply the model's own sigmoid or softmax first",
+            hint=_remedy(column),
         )
     return column
+
+
+def _remedy(column: pl.Series) -> str:
+    """Say what to do about scores that are none, by what they look like."""
+    numbers = column.drop_nulls().drop_nans()
+    if ((numbers >= 0) & (numbers <= 1)).all():
+        return "leave the cell empty where the model gave no score"
+    if ((numbers >= 0) & (numbers <= 100)).all():
+        return "if these are percentages, divide them by 100"
+    return "logits are not scores: apply the model's own sigmoid or softmax first"
 
 
 def _check_unique(frame: pl.DataFrame, key: list[str]) -> None:

@@ -2,7 +2,7 @@
 
 import contextlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import polars as pl
 from rich.console import Console
@@ -54,6 +54,8 @@ def watching() -> Iterator[Watch]:
         def ended(outcome: Outcome) -> None:
             bars.update(task, visible=False)
             bars.console.print(_line(outcome))
+            for sentence in _left(outcome):
+                bars.console.print(f"    {escape(sentence)}", soft_wrap=True)
 
         yield Watch(started, progress, ended)
 
@@ -66,6 +68,16 @@ def _line(outcome: Outcome) -> str:
         f"  [green]✓[/] {outcome.node:<12} {spent.wall_seconds:6.1f} s  "
         f"CPU {spent.cpu_seconds:6.1f} s  memory {spent.peak_bytes / _GIGA:4.2f} GB"
     )
+
+
+def _left(outcome: Outcome) -> Iterator[str]:
+    """Say what left and what was odd, so that nobody has to open a table to learn of it."""
+    rules, notes = outcome.result.get("left_by_rule"), outcome.result.get("notes")
+    if isinstance(rules, Mapping) and rules:
+        told = ", ".join(f"{n} {rule}" for rule, n in rules.items())
+        yield f"left out (see attrition.parquet): {told}"
+    if isinstance(notes, Mapping):
+        yield from (f"note: {note} ({n} times)" for note, n in notes.items())
 
 
 def settled(kind: str, outcome: Outcome) -> None:

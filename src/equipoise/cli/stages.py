@@ -46,6 +46,10 @@ def command(kind: str) -> Callable[..., None]:
             outcome = execute(found, checked, folders, out, scope)
             watch.ended(outcome)
         settled(kind, outcome)
+        if "verdict" in found.gives:
+            from equipoise.cli.studies import told_verdict
+
+            raise typer.Exit(told_verdict(out / "verdict.json"))
 
     parameters = [
         _input(noun, required=noun in found.needs) for noun in (*found.needs, *found.wants)
@@ -64,16 +68,27 @@ def _input(noun: str, *, required: bool) -> inspect.Parameter:
 
 
 def _flag(name: str, field: FieldInfo) -> inspect.Parameter:
-    default = (
-        "" if field.is_required() else f" (default: {field.get_default(call_default_factory=True)})"
-    )
     option = typer.Option(
         f"--{name.replace('_', '-')}",
-        help=f"{field.description or ''}{default}".replace("[", r"\["),
+        help=f"{field.description or ''}{_default(field)}".replace("[", r"\["),
         metavar="TEXT" if _is_text(field) else "YAML",
         show_default=False,
     )
     return _parameter(name, Annotated[str | None, option], None)
+
+
+def _default(field: FieldInfo) -> str:
+    """Return the default in words, if it is short enough to be read in a help text."""
+    if field.is_required():
+        return " (required)"
+    value = field.get_default(call_default_factory=True)
+    plain = (str, int, float, bool)
+    short = isinstance(value, list | tuple) and all(isinstance(one, plain) for one in value)
+    if short:
+        return f" (default: {', '.join(map(str, value))})" if value else ""
+    if value is None or not isinstance(value, plain) or value == "":
+        return ""
+    return f" (default: {value})"
 
 
 def _own() -> list[inspect.Parameter]:

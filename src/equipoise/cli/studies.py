@@ -14,7 +14,6 @@ from equipoise.errors import InvalidConfiguration
 _Workers = Annotated[
     int | None, typer.Option(min=1, help="Processes at once; all cores by default.")
 ]
-_EXIT = {"pass": 0, "fail": 1}
 
 
 def run(
@@ -50,17 +49,20 @@ def closing(run_folder: Path) -> int:
     """Print verdicts and reports of a run, and return the exit code of the worst verdict."""
     from equipoise.cli.showing import talk
 
-    console = talk()
-    codes = [0]
-    for path in sorted(run_folder.glob("*/verdict.json")):
-        said = json.loads(path.read_text(encoding="utf-8"))
-        verdict = str(said["verdict"])
-        codes.append(_EXIT.get(verdict, 3))
-        console.print(f"verdict ({path.parent.name}): [bold]{verdict}[/]")
-        console.print(f"  {said['reason']}", markup=False, soft_wrap=True)
+    codes = [told_verdict(path) for path in sorted(run_folder.glob("*/verdict.json"))]
     for path in sorted(run_folder.glob("*/report.html")):
-        console.print(f"report: {path.resolve()}", markup=False, soft_wrap=True)
-    return 1 if 1 in codes else max(codes)
+        talk().print(f"report: {path.resolve()}", markup=False, soft_wrap=True)
+    return 1 if 1 in codes else max(codes, default=0)
+
+
+def told_verdict(path: Path) -> int:
+    """Print a verdict with its reason, and return its exit code."""
+    from equipoise.cli.showing import talk
+
+    said = json.loads(path.read_text(encoding="utf-8"))
+    talk().print(f"verdict ({path.parent.name}): [bold]{said['verdict']}[/]")
+    talk().print(f"  {said['reason']}", markup=False, soft_wrap=True)
+    return int(said["exit_code"])
 
 
 def init(

@@ -59,8 +59,8 @@ class Discrimination:
         """
         from scipy.special import ndtr
 
-        if not np.isfinite(self.auroc):
-            return 1.0
+        if not np.isfinite([self.auroc, self.standard_error]).all():
+            return 1.0  # one patient of a label says nothing of how patients differ
         spread = self.standard_error
         if not spread > 0.0:
             fewest = max(1, min(self.n_positive, self.n_negative))

@@ -7,6 +7,7 @@ import polars as pl
 
 from equipoise.document.leakage import duplicates, leakage
 from equipoise.document.options import Options
+from equipoise.document.origins import content_bearing, content_free, encoder
 from equipoise.document.probing import Probed, probed, task
 from equipoise.document.representation import (
     counts,
@@ -16,7 +17,6 @@ from equipoise.document.representation import (
     with_groupings,
 )
 from equipoise.document.shortcuts import WARNING, battery
-from equipoise.document.origins import content_bearing, content_free, encoder
 from equipoise.errors import InvalidTable, nearest
 from equipoise.scope import Scope
 from equipoise.tables import COHORT, ImageCache, attributes, check, findings, labels_of

@@ -4,6 +4,7 @@ A shard that is torn, of another length, or holds NaN is passed over: its images
 again. The cache can be thrown away at any time.
 """
 
+import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import numpy.typing as npt
 import polars as pl
 
 from equipoise import evidence
-from equipoise.tables import aside
+from equipoise.tables import write_bytes
 
 SIZE = 512
 """Images in a shard: what a kill can cost at most."""
@@ -45,8 +46,10 @@ def keep(folder: Path, digests: Sequence[str], vectors: Vectors) -> None:
         {"pixel_digest": list(digests), "vector": pl.Series(vectors, dtype=shape)},
         schema_overrides={"pixel_digest": pl.String},
     )
-    with aside(folder / f"{evidence.digest(list(digests))[:32]}.parquet") as partial:
-        frame.write_parquet(partial, compression="uncompressed", statistics=False)
+    # Through memory: polars says of a full disk that a file is out of specification.
+    content = io.BytesIO()
+    frame.write_parquet(content, compression="uncompressed", statistics=False)
+    write_bytes(folder / f"{evidence.digest(list(digests))[:32]}.parquet", content.getvalue())
 
 
 def kept(folder: Path, wanted: set[str], *, dimension: int) -> Iterator[tuple[list[str], Vectors]]:

@@ -12,7 +12,10 @@ from equipoise.policies import Criterion, Floor, Policy
 from equipoise.tables import ESTIMATES, check
 
 _UNKNOWN = "unknown"
-_EXPLORATORY = "its groups were taken from the data, not declared before: exploratory"
+_EXPLORATORY = (
+    "its groups were taken from the data, not declared before: exploratory, as is what was seen "
+    "in images that were not set aside for testing"
+)
 
 
 def judge(estimates: pl.DataFrame, policy: Policy) -> Judgement:
@@ -58,7 +61,7 @@ def judge(estimates: pl.DataFrame, policy: Policy) -> Judgement:
     outcomes = [_judged_contrasts(estimates, criterion, policy) for criterion in policy.criteria]
     outcomes += [_judged_floor(estimates, floor, policy) for floor in policy.floors]
     if policy.required != "all":
-        outcomes.append(_judged_required(estimates, policy.required))
+        outcomes.append(_judged_required(estimates, policy, policy.required))
     if policy.maximum_unknown_share is not None:
         outcomes.append(_judged_unknown(estimates, policy, policy.maximum_unknown_share))
     verdict = worst(outcome.verdict for outcome in outcomes)
@@ -198,24 +201,39 @@ def _facts(found: Estimate) -> dict[str, object]:
     return {**facts, **{name: row[name] for name in names}}
 
 
-def _judged_required(estimates: pl.DataFrame, required: list[Mapping[str, str]]) -> Outcome:
-    """Judge whether the groups that must be there were audited at all."""
+def _judged_required(
+    estimates: pl.DataFrame, policy: Policy, required: list[Mapping[str, str]]
+) -> Outcome:
+    """Judge whether the groups that must be there were audited, and were large enough."""
     names = attributes_of(estimates)
+    own = estimates.filter(pl.col("contrast").is_null() & _asked(policy))
     parts = []
     for group in required:
         text = ", ".join(f"{k}={v}" for k, v in group.items())
-        rows = estimates.clear()
+        rows = own.clear()
         if group and set(group) <= set(names):
-            rows = estimates.filter(
+            rows = own.filter(
                 pl.all_horizontal(
                     *[pl.col(n) == group[n] if n in group else pl.col(n).is_null() for n in names]
                 )
             )
-        there = rows.height > 0
-        reason = f"{text} was audited" if there else f"the required group {text} was not audited"
-        verdict = Verdict.PASS if there else Verdict.NOT_ASSESSABLE
+        few = rows.filter(pl.col("status") != "assessed")
+        verdict, reason = Verdict.NOT_ASSESSABLE, f"the required group {text} was not audited"
+        if few.height:
+            reason = f"the required group is too small: {few['reason'][0] or text}"
+        elif rows.height:
+            verdict, reason = Verdict.PASS, f"{text} was audited and is large enough"
         parts.append(Part(verdict, reason, True, {"subgroup": dict(group)}))
     return concluded("required groups", "required", parts, {})
+
+
+def _asked(policy: Policy) -> pl.Expr:
+    """Return which estimates are of a metric and finding that the policy judges."""
+    return pl.any_horizontal(
+        (pl.col("metric") == part.metric)
+        & (pl.lit(value=True) if part.findings == "all" else pl.col("finding").is_in(part.findings))
+        for part in [*policy.criteria, *policy.floors]
+    )
 
 
 def _judged_unknown(estimates: pl.DataFrame, policy: Policy, maximum: float) -> Outcome:

@@ -62,7 +62,8 @@ def plan(options: Options, folder: Path, table_path: Path) -> Plan:
         return {**one.facts, **said, "image_digest": one.digest}
 
     columns = mapping.described(table.head(0), options.columns, _PLACE).columns
-    return Plan(folder, sorted(rows), made, lambda path: rows[path], left, list, columns)
+    notes = _not_understood(table, frame, options.columns)
+    return Plan(folder, sorted(rows), made, lambda path: rows[path], left, list, columns, notes)
 
 
 def _paths(table: pl.DataFrame, options: Options) -> list[str | None]:
@@ -108,6 +109,21 @@ def _optional(table: pl.DataFrame, columns: Columns) -> dict[str, pl.Series]:
         for name, (column, reader) in readers.items()
         if column is not None
     }
+
+
+def _not_understood(table: pl.DataFrame, frame: pl.DataFrame, columns: Columns) -> dict[str, int]:
+    """Return how many cells say something that is no age or date: they count as not known."""
+    asked = (
+        ("age_years", columns.age, "not an age from 0 to 130 years"),
+        ("acquired_on", columns.acquired_on, "not a date"),
+    )
+    notes = {}
+    for name, column, what in asked:
+        if column is not None:
+            said = cells.levels(cells.column(table, column, _PLACE)) != cells.UNKNOWN
+            if n := int((said & frame[name].is_null()).sum()):
+                notes[f"column '{column}': {what}"] = n
+    return notes
 
 
 def _site(table: pl.DataFrame, options: Options) -> pl.Series:

@@ -1,7 +1,7 @@
 """Files read one batch after the other: pixels go to disk at once, rows stay."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -41,6 +41,8 @@ class Plan:
     columns
         Attributes and findings that the rows will have beside the usual columns, with the sources
         of the labels.
+    notes
+        What is odd in the table but does no harm → in how many rows.
     """
 
     folder: Path
@@ -50,6 +52,7 @@ class Plan:
     left: list[Left]
     leftover: Callable[[], list[Left]]
     columns: Sequence[str]
+    notes: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +94,7 @@ def read(plan: Plan, options: Options, pixels: Path, scope: Scope) -> Read:
         ...
     equipoise.errors.InvalidImage: ingest: no image of ... could be used (1 not readable): ...
     """
-    found = Read(left=list(plan.left))
+    found = Read(left=list(plan.left), notes=Counter(plan.notes))
     files = [plan.folder / path for path in plan.paths]
     frame = options.frame
     with aside(pixels) as partial, partial.open("wb") as file:
@@ -109,7 +112,7 @@ def read(plan: Plan, options: Options, pixels: Path, scope: Scope) -> Read:
                 scope.progress("images", done, len(files))
         found.left.extend(plan.leftover())
         if not found.rows:
-            raise _nothing(found.left, plan.folder)
+            raise _nothing(found.left, plan.folder, options)
         _check_ids(found.rows)
         _write_header(file, frame, len(found.rows))
     return found
@@ -145,8 +148,11 @@ def _check_ids(rows: Sequence[Row]) -> None:
         )
 
 
-def _nothing(left: Sequence[Left], folder: Path) -> InvalidImage:
+def _nothing(left: Sequence[Left], folder: Path, options: Options) -> InvalidImage:
     reasons = Counter(one.reason for one in left).most_common(4)
     named = "; ".join(f"{n} × {reason}" for reason, n in reasons)
     by_rule = ", ".join(f"{n} {rule}" for rule, n in counted(left).items())
-    return InvalidImage(f"ingest: no image of {folder} could be used ({by_rule}): {named}")
+    return InvalidImage(
+        f"ingest: no image of {folder} could be used ({by_rule}): {named}",
+        hint=f"see whether this is the folder meant, and its format '{options.format}'",
+    )

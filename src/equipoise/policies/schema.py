@@ -6,6 +6,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 _ALL = Literal["all"]
+_CALLED = frozenset({"sensitivity", "specificity", "ppv", "npv"})
+"""Metrics of a model at its threshold."""
 
 
 class _Part(BaseModel):
@@ -90,13 +92,14 @@ class Policy(_Part):
         for criterion in self.criteria:
             for attribute in sorted(set().union(*criterion.sets())):
                 over = [floor for floor in self.floors if _covers(floor, criterion, attribute)]
-                if not _excludes_chance(over):
+                if not _excludes_chance(over, criterion):
+                    ranking = "" if criterion.metric in _CALLED else "an auroc floor above 0.5, or "
                     raise ValueError(
                         f"no floor would stop a useless model in the groups of '{attribute}', "
                         f"which criterion '{criterion.name}' compares: equally bad is not good "
                         f"enough; expected for the same attribute, findings and operating points "
-                        f"an auroc floor above 0.5, or floors of sensitivity and specificity "
-                        f"that add up to more than 1"
+                        f"{ranking}floors of sensitivity and specificity that add up to more "
+                        f"than 1"
                     )
         return self
 
@@ -111,9 +114,11 @@ def _within(asked: Sequence[str], given: Sequence[str]) -> bool:
     return given == "all" or (asked != "all" and set(asked) <= set(given))
 
 
-def _excludes_chance(floors: Sequence[Floor]) -> bool:
+def _excludes_chance(floors: Sequence[Floor], criterion: Criterion) -> bool:
+    # A good ranking excuses no threshold: all could be called positive, or nobody.
     least: dict[str, float] = {}
     for floor in floors:
         least[floor.metric] = max(floor.minimum, least.get(floor.metric, 0.0))
     called = least.get("sensitivity", 0.0) + least.get("specificity", 0.0)
-    return least.get("auroc", 0.0) > 0.5 or called > 1.0
+    ranking = criterion.metric not in _CALLED and least.get("auroc", 0.0) > 0.5
+    return ranking or called > 1.0

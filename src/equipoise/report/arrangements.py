@@ -88,26 +88,26 @@ def _turned(one: object, other: object) -> bool:
     return left is not None and right is not None and abs(left + right) < 1e-9
 
 
-def counted(judgement: Row, findings: object) -> list[dict[str, object]]:
-    """Return the errors per 1,000 behind a failed difference: a row per group that it compares.
+def counted(judgements: Sequence[Row], findings: object) -> list[dict[str, object]]:
+    """Return the errors per 1,000 behind the first judgement, if that is a difference in a rate.
 
     Returns
     -------
-    Rows of subgroup and value; none where the metric is no rate of errors.
+    Rows of kind, subgroup and value, one per group that is compared; none for other metrics.
     """
-    kind = {"sensitivity": "missed", "specificity": "alarms"}.get(str(judgement["metric"]))
-    names = list(subgroup_of(judgement))
+    judgement = judgements[0] if judgements else {}
+    kind = {"sensitivity": "missed", "specificity": "alarms"}.get(str(judgement.get("metric")))
     if kind is None or judgement["kind"] != "contrast" or not isinstance(findings, list):
         return []
+    names = list(subgroup_of(judgement))
     about = ("finding", "candidate", "operating_point")
-    rows = [
+    return [
         {"kind": kind, "subgroup": row["subgroup"], "value": row[kind]["value"]}
         for part in findings
         if all(part[name] == judgement[name] for name in about)
         for row in part["per_thousand"]
         if list(row["subgroup"]) == names and row[kind]["value"] is not None
     ]
-    return rows
 
 
 def by_group(rows: Sequence[Mapping[str, object]]) -> list[list[Mapping[str, object]]]:

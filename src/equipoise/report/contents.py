@@ -139,6 +139,7 @@ def _link(link: Link) -> dict[str, object]:
         "stage": link.stage,
         "folder": link.folder,
         "digest": link.digest,
+        "output": link.output,
         "files": dict(link.files),
         "inputs": dict(link.inputs),
         "code": dict(link.code),

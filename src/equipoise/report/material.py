@@ -44,6 +44,8 @@ class Link:
         What did the work → its version.
     parameters
         All its options.
+    output
+        One SHA-256 over all its files: the digest that later stages name as their input.
     """
 
     stage: str
@@ -53,6 +55,7 @@ class Link:
     inputs: Mapping[str, str] = field(default_factory=dict)
     code: Mapping[str, str] = field(default_factory=dict)
     parameters: Record = field(default_factory=dict)
+    output: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +174,7 @@ def _links(folder: Path) -> list[Link]:
             inputs=_digests(about.get("inputs")),
             code={str(k): str(v) for k, v in code.items()} if isinstance(code, dict) else {},
             parameters=parameters if isinstance(parameters, dict) else {},
+            output=evidence.digest(_digests(said.get("subject"))),
         )
     ]
 

@@ -9,6 +9,8 @@ from markupsafe import Markup
 from equipoise import figures
 from equipoise.words import Texts, named, say
 
+_MORE = re.compile(r"about (\d+) more (\w+)")
+
 
 def group_name(subgroup: Mapping[str, str], *, texts: Texts) -> str:
     """Return a subgroup as it is read in a sentence or a cell.
@@ -68,11 +70,22 @@ def lacking(criterion: Mapping[str, object], *, texts: Texts) -> str:
 
 
 def needed(criterion: Mapping[str, object], *, texts: Texts) -> str:
-    """Return how many more images would decide a criterion, as its reason ends, or nothing."""
-    reason, subgroup = criterion["reason"], subgroup_of(criterion)
+    """Return how many more images would decide a criterion, as its reason says, or nothing.
+
+    Examples
+    --------
+    >>> from equipoise import words
+    >>> said = "it lies near; if it stayed so, about 75 more positives in sex=F would decide"
+    >>> needed({"reason": said}, texts=words.load())
+    'If it stayed so, about 75 more positives there, and in proportion elsewhere, would decide.'
+    """
+    reason = criterion["reason"]
     tail = reason.rpartition("; ")[2] if isinstance(reason, str) and "; " in reason else ""
-    raw = ", ".join(f"{name}={level}" for name, level in subgroup.items())
-    tail = tail.replace(raw, group_name(subgroup, texts=texts)) if raw else tail
+    counted = _MORE.search(tail)
+    if counted:
+        return say(texts, "decided.needed", n=counted[1], what=counted[2])
+    if "hardly decide" in tail:
+        return say(texts, "decided.hopeless")
     return f"{tail[:1].upper()}{tail[1:]}." if tail else ""
 
 
@@ -146,13 +159,12 @@ def _probes(rows: object, texts: Texts) -> str:
     """Return sources with their AUROC; the finding stands there if there are several."""
     found = [row for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
     several = len({row["finding"] for row in found}) > 1
-    names = [
-        f"{row['finding']}: {row['source']}" if several else str(row["source"]) for row in found
-    ]
-    parts = [
-        f"{name.replace('_', ' ')} {figures.plain(number(row['auroc']), places=2)}"
-        for name, row in zip(names, found, strict=True)
-    ]
+    parts = []
+    for row in found:
+        of = f"{row['finding']}: " if several else ""
+        source = "" if row["source"] == "encoder" else str(row["source"]).replace("_", " ")
+        auroc = figures.plain(number(row["auroc"]), places=2)
+        parts.append(f"{of}{source} {auroc}".strip())
     return ", ".join(parts) or say(texts, "state.not_available")
 
 

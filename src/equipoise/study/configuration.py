@@ -77,6 +77,11 @@ def load(path: Path) -> Study:
         raise InvalidConfiguration(
             f"{path}: no such study file", hint="'equipoise init' writes one to start from"
         ) from error
+    except yaml.MarkedYAMLError as error:
+        line = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise InvalidConfiguration(
+            f"{path}: not readable as YAML{line}: {error.problem}"
+        ) from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InvalidConfiguration(f"{path}: not readable as YAML ({error})") from error
     return parse(content, where=path.name)
@@ -212,7 +217,9 @@ def validated(model: type[BaseModel], said: Mapping[str, object], place: str) ->
     try:
         return model.model_validate(dict(said))
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
+        wrong = error.errors(include_url=False)
+    # A key that is misspelt is both unknown and missing; the first tells more.
+    first = next((e for e in wrong if e["type"] == "extra_forbidden"), wrong[0])
     path = [str(part) for part in first["loc"]]
     if first["type"] == "extra_forbidden":
         known = _known_below(model, path[:-1])
@@ -222,6 +229,8 @@ def validated(model: type[BaseModel], said: Mapping[str, object], place: str) ->
             hint=nearest(path[-1], known),
         )
     found = "" if first["type"] == "missing" else f"; got {first['input']!r}"
+    if first["type"] in {"tuple_type", "list_type"}:
+        first["msg"] = "expected a list, as [a, b]"
     raise InvalidConfiguration(f"{'.'.join([place, *path])}: {_lower(first['msg'])}{found}")
 
 
@@ -268,9 +277,8 @@ def _lower(message: str) -> str:
 
 def _mapping(content: object, place: str) -> dict[str, object]:
     if not isinstance(content, dict):
-        raise InvalidConfiguration(
-            f"{place}: is {type(content).__name__}; expected keys with values"
-        )
+        found = "empty" if content is None else type(content).__name__
+        raise InvalidConfiguration(f"{place}: is {found}; expected keys with values")
     return {str(key): value for key, value in content.items()}
 
 

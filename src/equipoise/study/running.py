@@ -10,7 +10,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -43,12 +43,15 @@ class Outcome:
         Where its files lie.
     spent
         What it spent now; nothing if it was kept.
+    result
+        What the stage says of its work; empty if it was kept.
     """
 
     node: str
     state: Literal["ran", "kept"]
     folder: Path
     spent: Spent
+    result: Mapping[str, object] = field(default_factory=dict)
 
 
 def _unheard(*said: object) -> None:
@@ -112,6 +115,7 @@ def conduct(
     See ``equipoise init`` and the README.
     """
     watch = watch or Watch()
+    _check_sources(study, base)
     make_folder(run)
     with _locked(run):
         _sweep(run)
@@ -176,7 +180,18 @@ def execute(
             _replace(partial, folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    return Outcome(folder.name, "ran", folder, spent)
+    return Outcome(folder.name, "ran", folder, spent, result)
+
+
+def _check_sources(study: Study, base: Path) -> None:
+    """Look for every file from outside before the first stage runs, which may take hours."""
+    for node in study.nodes:
+        for name, path in node.stage.sources(node.options, Scope(base=base)).items():
+            if not path.exists():
+                raise InvalidInput(
+                    f"{node.name}: {name}: no such file or folder: {path}",
+                    hint=f"relative paths start from {base.resolve()}, where the study file is",
+                )
 
 
 def _node(node: Node, run: Path, scope: Scope, watch: Watch) -> Outcome:

@@ -1,6 +1,7 @@
 """Files that are either whole or not there: written aside, then renamed."""
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -163,7 +164,10 @@ def _flush(path: Path) -> None:
 
 
 def _failure(path: Path, error: OSError) -> StorageFailure:
+    in_the_way = error.errno in {errno.EEXIST, errno.ENOTDIR}
     return StorageFailure(
         f"{path}: cannot be written ({error.strerror or error}); nothing was changed",
-        hint="free some space or choose another folder, then run again: finished stages are kept",
+        hint="a file stands where a folder is needed: choose another folder"
+        if in_the_way
+        else "free some space or choose another folder, then run again: finished stages are kept",
     )

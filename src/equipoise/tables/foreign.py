@@ -1,5 +1,6 @@
 """Tables that a user brings, read so that no identifier changes."""
 
+import re
 from pathlib import Path
 
 import polars as pl
@@ -8,6 +9,10 @@ from equipoise.errors import InvalidTable
 
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
 _ENDINGS = (*_SEPARATORS, ".parquet", ".arrow")
+_HINTS = {
+    "utf-8": "save it as CSV in UTF-8",
+    "more fields": "a row has more cells than the header: is a comma a decimal mark, or in a text?",
+}
 _WHOLE = r"^-?(0|[1-9][0-9]{0,17})$"
 _REAL = r"^[+-]?(([0-9]+\.[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|[0-9]+[eE][+-]?[0-9]+)$"
 _NO_NUMBER = r"(?i)^[+-]?(nan|inf|infinity)$"
@@ -73,7 +78,8 @@ def read_texts(path: Path, name: str) -> pl.DataFrame:
     ending = path.suffix.lower()
     if ending not in _ENDINGS:
         raise InvalidTable(
-            f"{name}: {path} ends in '{path.suffix}'; expected {', '.join(_ENDINGS)}"
+            f"{name}: {path} ends in '{path.suffix}'; expected {', '.join(_ENDINGS)}",
+            hint="export it as CSV or Parquet",
         )
     try:
         if ending == ".parquet":
@@ -82,11 +88,21 @@ def read_texts(path: Path, name: str) -> pl.DataFrame:
             return pl.read_ipc(path)
         return _delimited(path, _SEPARATORS[ending], name)
     except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
-        raise InvalidTable(f"{name}: {path} cannot be read ({error})") from error
+        first = str(error).splitlines()[0]
+        hint = next((hint for sign, hint in _HINTS.items() if sign in first.lower()), None)
+        raise InvalidTable(f"{name}: {path} cannot be read ({first})", hint=hint) from error
 
 
 def _delimited(path: Path, separator: str, name: str) -> pl.DataFrame:
+    with path.open("rb") as file:
+        head = file.readline()
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise InvalidTable(f"{name}: {path} is UTF-16", hint=_HINTS["utf-8"])
     frame = pl.read_csv(path, separator=separator, infer_schema=False)
+    twice = [c for c in frame.columns if re.search(r"_duplicated_\d+$", c)]
+    if twice:
+        column = re.sub(r"_duplicated_\d+$", "", twice[0])
+        raise InvalidTable(f"{name}: {path}: two columns are named '{column}'; expected one")
     other = next((mark for mark in ";\t,|" if mark != separator and mark in frame.columns[0]), None)
     if frame.width == 1 and other is not None:
         raise InvalidTable(

@@ -1,7 +1,10 @@
 """Parquet in and out, with the table's name, version and unit in its metadata."""
 
+import contextlib
 import json
-from collections.abc import Mapping
+import os
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import polars as pl
@@ -55,10 +58,22 @@ def write(
         frame = frame.sort(contract.key)
     head = {"table": contract.name, "version": contract.version, "unit": contract.unit}
     text = json.dumps({**head, **(more or {})}, sort_keys=True, allow_nan=False)
-    with aside(path) as partial:
+    with aside(path) as partial, _system_errors():
         frame.rechunk().write_parquet(
             partial, compression="zstd", statistics=False, metadata={_MARK: text}
         )
+
+
+@contextlib.contextmanager
+def _system_errors() -> Iterator[None]:
+    """Give a full disk its name again: polars wraps the system's error in one of its own."""
+    try:
+        yield
+    except pl.exceptions.PolarsError as error:
+        number = re.search(r"os error (\d+)", str(error))
+        if number is None:
+            raise
+        raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
 
 
 def read(path: Path, contract: Contract) -> pl.DataFrame:
