@@ -1,9 +1,8 @@
 """Coverage of the engine's intervals by simulation, printed as a table.
 
-Run as ``python benchmarks/coverage.py [draws per row]``. Each row is a design: the metric, what
-is true, how many patients of each class, how many images of each, how much these agree. Coverage
-is of the 95 % pointwise interval wherever the engine calls the arm assessable; the miss is split
-into truth below the interval and truth above it.
+Run as ``python benchmarks/coverage.py [draws per row]``. Each row is a design: how many patients of
+each class, how many images of each, how much these agree, and the true AUROC. Coverage is of the
+95 % pointwise interval of one group, and of its difference to an equal group.
 """
 
 import sys
@@ -108,18 +107,39 @@ DESIGNS = [
 ]
 
 
+METRICS = ("auroc", "sensitivity", "specificity", "brier")
+COLUMNS = [*METRICS, *(f"{metric} difference" for metric in METRICS)]
+
+
+def table(rows: list[tuple[list[str], list[float]]]) -> list[str]:
+    """Return designs and coverages in Markdown, with the mean and the lowest of each column."""
+    columns = list(zip(*(values for _, values in rows), strict=True))
+    mean = [sum(column) / len(column) for column in columns]
+    head = ["positives", "negatives", "images each", "correlation", "true AUROC"]
+    lines = [
+        f"| {' | '.join([*head, *COLUMNS])} |",
+        f"|{'--:|' * (len(head) + len(COLUMNS))}",
+    ]
+    closing = [(["**mean**", *[""] * 4], mean), (["**lowest**", *[""] * 4], map(min, columns))]
+    for names, values in [*closing, *rows]:
+        cells = [*names, *(f"{value:.3f}" for value in values)]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
 def main(n: int) -> None:
-    """Print a line per design."""
-    print("positives negatives images agree AUROC sens | metric contrast: coverage (below/above)")
+    """Print a row per design."""
+    rows = []
     for seed, (design, sensitivity) in enumerate(DESIGNS):
         found = simulated(design, sensitivity, n, seed).filter(interval="pointwise")
-        cells = [
-            f"{row['metric'][:5]}{'-diff' if row['contrast'] else ''} {row['covered']:.3f} "
-            f"({row['below']:.3f}/{row['above']:.3f})"
+        by_name = {
+            f"{row['metric']}{' difference' if row['contrast'] else ''}": row["covered"]
             for row in found.iter_rows(named=True)
-        ]
-        head = f"{design.positives:4d} {design.negatives:4d} {design.images} {design.correlation}"
-        print(head, design.auroc, sensitivity, "|", "; ".join(cells), flush=True)
+        }
+        names = [design.positives, design.negatives, design.images, design.correlation]
+        rows.append(([*map(str, names), str(design.auroc)], [by_name[c] for c in COLUMNS]))
+        print(f"{seed + 1}/{len(DESIGNS)}", file=sys.stderr, flush=True)
+    print("\n".join(table(rows)))
 
 
 if __name__ == "__main__":
