@@ -7,7 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 import polars as pl
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 from equipoise.errors import EquipoiseError
@@ -43,16 +50,19 @@ def watching() -> Iterator[Watch]:
         disable=not sys.stderr.isatty(),
     )
     with bars:
-        task = bars.add_task("", visible=False)
+        tasks: dict[str, TaskID] = {}
 
         def started(node: str) -> None:
-            bars.reset(task, description=node, total=None, visible=True)
+            tasks[node] = bars.add_task(node, total=None)
 
         def progress(node: str, what: str, done: int, total: int) -> None:
-            bars.update(task, description=f"{node}: {what}", completed=done, total=total or None)
+            bars.update(
+                tasks[node], description=f"{node}: {what}", completed=done, total=total or None
+            )
 
         def ended(outcome: Outcome) -> None:
-            bars.update(task, visible=False)
+            for task in bars.task_ids:
+                bars.remove_task(task)
             bars.console.print(_line(outcome))
             for sentence in _left(outcome):
                 bars.console.print(f"    {escape(sentence)}", soft_wrap=True)
