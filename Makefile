@@ -17,7 +17,7 @@ $(VENV)/core: $(SOURCE)
 	touch $@
 
 $(VENV)/all: $(VENV)/core $(SOURCE)
-	$(PIP) -e '.[test,check]'
+	$(PIP) -e '.[test,check,train,serve,federate]'
 	touch $@
 
 demo: $(VENV)/core

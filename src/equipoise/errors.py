@@ -69,6 +69,10 @@ class AlteredEvidence(EquipoiseError):
     """A file is not what its evidence says it is."""
 
 
+class Refused(EquipoiseError):
+    """What was asked for is not allowed as things stand: no pass, no override, an expired one."""
+
+
 class MissingExtra(EquipoiseError):
     """An optional part of the installation is needed."""
 

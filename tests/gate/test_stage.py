@@ -5,7 +5,7 @@ import pytest
 from equipoise import gate, policies, tables
 from equipoise.errors import InvalidConfiguration, InvalidTable
 from equipoise.scope import Scope
-from tests.gate.made import difference, fine, policy, table
+from tests.policies.made import difference, fine, policy, table
 
 
 def folder(tmp_path: Path) -> Path:

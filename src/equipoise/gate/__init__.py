@@ -1,8 +1,7 @@
 """The gate: estimates and a policy in, a verdict and the reasons for it out."""
 
-from equipoise.gate.judging import judge
 from equipoise.gate.stage import Options, run, sources
-from equipoise.gate.verdicts import Judgement, Outcome, Part, Verdict, worst
+from equipoise.policies import Judgement, Outcome, Part, Verdict, judge, worst
 
 VERSION = 1
 NEEDS = ("estimates",)

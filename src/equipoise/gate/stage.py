@@ -6,7 +6,6 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from equipoise import policies, tables
-from equipoise.gate.judging import judge
 from equipoise.scope import Scope
 
 
@@ -57,7 +56,7 @@ def run(options: Options, inputs: Mapping[str, Path], out: Path, scope: Scope) -
     else:
         policy = policies.validated(options.policy)
     estimates = tables.read(inputs["estimates"] / "estimates.parquet", tables.ESTIMATES)
-    judgement = judge(estimates, policy)
+    judgement = policies.judge(estimates, policy)
     tables.write_json(out / "verdict.json", judgement.as_json())
     return {
         "verdict": judgement.verdict.value,

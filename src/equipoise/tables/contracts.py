@@ -8,7 +8,7 @@ import polars as pl
 
 from equipoise.errors import InvalidTable, nearest
 
-Kind = Literal["text", "boolean", "integer", "real", "date", "vector", "counts"]
+Kind = Literal["text", "boolean", "integer", "real", "date", "time", "vector", "counts"]
 
 _TYPES: dict[Kind, tuple[type[pl.DataType], ...]] = {
     "text": (pl.String,),
@@ -16,6 +16,7 @@ _TYPES: dict[Kind, tuple[type[pl.DataType], ...]] = {
     "integer": (pl.Int64, pl.Int32, pl.UInt32, pl.UInt64, pl.Int16, pl.UInt16, pl.UInt8, pl.Int8),
     "real": (pl.Float64, pl.Float32),
     "date": (pl.Date,),
+    "time": (pl.Datetime,),
     "vector": (pl.Array,),
     "counts": (pl.List,),
 }

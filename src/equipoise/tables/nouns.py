@@ -199,6 +199,41 @@ ESTIMATES = Contract(
 )
 """One estimate a row; a null contrast is a group's own value, the rest are differences to it."""
 
+REQUESTS = Contract(
+    "requests",
+    "scored case",
+    {
+        "case_id": _TEXT,
+        "patient_key": _TEXT,
+        "at": Column("time"),
+        "bundle": _TEXT,
+        "outcome": Column("text", among=("scored", "refused")),
+        "refusal": _NAME,
+        "distance": Column("real", nullable=True, required=False, low=0),
+        **ACQUISITION,
+    },
+    families={
+        "score:": Column("real", nullable=True, low=0, high=1),
+        "component:": Column("real", nullable=True),
+    },
+    key=("case_id",),
+    other={"text": _TEXT},
+)
+"""What a deployed bundle was asked and answered; nothing in it is an identifier.
+
+`case_id` and `patient_key` are pseudonyms, `at` is UTC, `bundle` the digest of the bundle that
+answered, `distance` and ``component:<n>`` where the image lies among the bundle's reference
+embeddings. A text column that is not named here is a declared attribute: never null."""
+
+LABELS = Contract(
+    "labels",
+    "label that came",
+    {"case_id": _TEXT, "labelled_at": Column("time")},
+    families={"label:": Column("boolean", nullable=True)},
+    key=("case_id",),
+)
+"""Labels of cases that were scored before, with the time (UTC) at which each became known."""
+
 CONTRACTS = {
     contract.name: contract
     for contract in (
@@ -213,5 +248,7 @@ CONTRACTS = {
         SUBGROUPS,
         COUNTS,
         ESTIMATES,
+        REQUESTS,
+        LABELS,
     )
 }

@@ -7,7 +7,7 @@ from typing import Literal
 import polars as pl
 
 from equipoise.errors import InvalidTable
-from equipoise.policies import Criterion, Floor
+from equipoise.policies.schema import Criterion, Floor
 from equipoise.tables import ESTIMATES
 
 FAILING = ("simultaneous", 0.95)

@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from equipoise import audit, gate, policies
+from equipoise import audit, policies
 from equipoise.errors import InvalidTable
-from equipoise.gate import Verdict
-from tests.gate.made import difference, fine, policy, rows, table
+from equipoise.policies import Verdict
+from tests.policies.made import difference, fine, policy, rows, table
 
 
 def verdict(*parts: list[dict[str, object]], **changes: object) -> str:
-    return gate.judge(table(*parts), policy(**changes)).verdict.value
+    return policies.judge(table(*parts), policy(**changes)).verdict.value
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_the_worst_verdict_decides() -> None:
 
 def test_a_group_too_small_blocks_a_pass_and_the_reason_says_how_many_are_lacking() -> None:
     reason = "sex=F has 12 positives; 18 more are needed"
-    found = gate.judge(table(fine(), difference(None, reason=reason)), policy())
+    found = policies.judge(table(fine(), difference(None, reason=reason)), policy())
     assert found.verdict is Verdict.NOT_ASSESSABLE
     assert reason in found.reason
 
@@ -99,7 +99,7 @@ def test_if_nothing_required_is_left_nothing_passes() -> None:
 
 
 def test_a_required_group_that_was_not_audited_blocks_a_pass() -> None:
-    found = gate.judge(table(fine(), difference(0.0)), policy(required=[{"sex": "intersex"}]))
+    found = policies.judge(table(fine(), difference(0.0)), policy(required=[{"sex": "intersex"}]))
     assert found.verdict is Verdict.NOT_ASSESSABLE
     assert "the required group sex=intersex was not audited" in found.reason
 
@@ -112,7 +112,9 @@ def test_a_small_group_of_unknown_does_not_block_but_a_bad_one_fails() -> None:
 
 
 def test_exploratory_estimates_never_pass_but_may_fail() -> None:
-    found = gate.judge(table(fine(exploratory=True), difference(0.0, exploratory=True)), policy())
+    found = policies.judge(
+        table(fine(exploratory=True), difference(0.0, exploratory=True)), policy()
+    )
     assert found.verdict is Verdict.NOT_ASSESSABLE
     assert "not declared before: exploratory" in found.reason
     assert verdict(fine(exploratory=True), difference(0.2, exploratory=True)) == "fail"
@@ -130,7 +132,7 @@ def test_too_large_a_share_of_unknown_blocks_a_pass() -> None:
         n_patients=30,
     )
     assert verdict(fine(), difference(0.0), many, maximum_unknown_share=0.15) == "pass"
-    found = gate.judge(table(fine(), difference(0.0), many), policy(maximum_unknown_share=0.1))
+    found = policies.judge(table(fine(), difference(0.0), many), policy(maximum_unknown_share=0.1))
     assert found.verdict is Verdict.NOT_ASSESSABLE
     assert "sex is unknown for 15.0% of patients" in found.reason
 
@@ -152,7 +154,7 @@ def test_a_criterion_that_matches_nothing_is_not_assessable_and_never_passed_in_
         {"name": m, "metric": m, "minimum": 0.7, "attributes": ["sex", "age_band"]}
         for m in ("auroc", "sensitivity", "specificity")
     ]
-    found = gate.judge(
+    found = policies.judge(
         table(fine(), difference(0.0)), policy(criteria=[{**criterion, **change}], floors=floors)
     )
     assert found.outcomes[0].verdict is Verdict.NOT_ASSESSABLE
@@ -172,7 +174,7 @@ def test_an_operating_point_that_is_asked_for_in_vain_is_not_assessable() -> Non
         for m in ("sensitivity", "specificity")
     ]
     there = [{**row, "metric": "sensitivity", "operating_point": "p"} for row in difference(0.0)]
-    found = gate.judge(table(fine(), there), policy(criteria=[criterion], floors=floors))
+    found = policies.judge(table(fine(), there), policy(criteria=[criterion], floors=floors))
     assert "at the operating point 'screening'" in found.outcomes[0].reason
     assert found.verdict is Verdict.NOT_ASSESSABLE
 
@@ -184,7 +186,7 @@ def test_an_estimate_without_its_simultaneous_interval_is_not_assessable() -> No
 
 def test_two_rows_for_one_estimate_are_an_error_not_a_choice() -> None:
     with pytest.raises(InvalidTable, match="2 rows give the simultaneous 95% interval of one"):
-        gate.judge(table(fine(), difference(0.2), difference(0.0)), policy())
+        policies.judge(table(fine(), difference(0.2), difference(0.0)), policy())
 
 
 def test_ranges_are_never_judged() -> None:
@@ -193,13 +195,13 @@ def test_ranges_are_never_judged() -> None:
 
 
 def test_what_is_inconclusive_says_roughly_how_many_more_would_decide() -> None:
-    found = gate.judge(table(fine(), difference(0.0, 0.2)), policy())
+    found = policies.judge(table(fine(), difference(0.0, 0.2)), policy())
     # A half-width of 0.2 must come down to 0.1: four times the 100 positives.
     assert "about 300 more positives" in found.reason
 
 
 def test_the_judgement_lists_every_criterion_and_what_decided() -> None:
-    said = gate.judge(table(fine(), difference(0.17)), policy()).as_json()
+    said = policies.judge(table(fine(), difference(0.17)), policy()).as_json()
     assert said["verdict"] == "fail"
     assert len(said["policy"]["digest"]) == 64
     assert [c["kind"] for c in said["criteria"]] == ["contrast", "floor"]
@@ -212,7 +214,7 @@ def test_the_judgement_lists_every_criterion_and_what_decided() -> None:
 
 def test_a_table_that_is_no_estimates_is_an_error() -> None:
     with pytest.raises(InvalidTable, match="estimates: no column 'candidate'"):
-        gate.judge(pl.DataFrame({"finding": ["x"]}), policy())
+        policies.judge(pl.DataFrame({"finding": ["x"]}), policy())
 
 
 @given(st.floats(-0.3, 0.3), st.floats(0.001, 0.3), st.floats(0.01, 0.5), st.floats(0.0, 0.3))
@@ -222,7 +224,9 @@ def test_a_larger_tolerance_never_makes_a_verdict_worse(
     found = []
     for bound in (tolerance, tolerance + more):
         criterion = {"name": "e", "metric": "auroc", "attributes": ["sex"], "tolerance": bound}
-        judged = gate.judge(table(fine(), difference(value, half)), policy(criteria=[criterion]))
+        judged = policies.judge(
+            table(fine(), difference(value, half)), policy(criteria=[criterion])
+        )
         found.append(judged.verdict.severity)
     assert found[1] <= found[0]
 
@@ -235,7 +239,7 @@ def test_a_useless_model_cannot_pass_however_alike_its_groups_are(equal: bool) -
     score = np.full(n, 0.5) if equal else rng.random(n)
     frame = pl.DataFrame({"sex": rng.choice(["F", "M"], n), "label": label, "score": score})
     estimates = audit.estimates(frame, by={"sex": ["F", "M"]}, patient=None)
-    found = gate.judge(estimates, policy())
+    found = policies.judge(estimates, policy())
     assert found.outcomes[0].verdict is Verdict.PASS
     assert found.verdict is Verdict.FAIL
     assert "auroc of" in found.reason
@@ -253,7 +257,7 @@ def test_a_large_fair_model_passes_and_one_that_misses_a_group_fails_there() -> 
         score = 1 / (1 + np.exp(1 - latent))
         frame = pl.DataFrame({"sex": sex, "label": label, "score": score})
         found.append(
-            gate.judge(audit.estimates(frame, by={"sex": ["F", "M"]}, patient=None), policy())
+            policies.judge(audit.estimates(frame, by={"sex": ["F", "M"]}, patient=None), policy())
         )
     assert found[0].verdict is Verdict.PASS
     assert found[1].verdict is Verdict.FAIL
@@ -263,7 +267,7 @@ def test_a_large_fair_model_passes_and_one_that_misses_a_group_fails_there() -> 
 def test_a_required_group_that_no_criterion_judges_must_be_assessable_all_the_same() -> None:
     old = {"age_band": "65+"}
     few = rows("auroc", None, subgroup=old, reason="age_band=65+ has 3 positives")
-    found = gate.judge(table(fine(), difference(0.0), few), policy(required=[old]))
+    found = policies.judge(table(fine(), difference(0.0), few), policy(required=[old]))
     assert found.verdict is Verdict.NOT_ASSESSABLE
     assert "age_band=65+ has 3 positives" in found.reason
     enough = rows("auroc", 0.8, inner=(0.75, 0.85), outer=(0.7, 0.9), subgroup=old)
@@ -285,4 +289,4 @@ def test_a_threshold_that_calls_all_or_none_never_passes_the_policies_that_come_
     found = audit.estimates(frame, by=by, patient=None, operating_points=points)
     shipped = resources.files("equipoise.study").joinpath("demo", "policy.yaml").read_text("utf-8")
     for text in (policies.example(), shipped):
-        assert gate.judge(found, policies.parse(text)).verdict is Verdict.FAIL
+        assert policies.judge(found, policies.parse(text)).verdict is Verdict.FAIL

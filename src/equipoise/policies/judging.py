@@ -1,14 +1,14 @@
-"""The gate itself: a pure function of estimates and a policy."""
+"""Judging: a pure function of estimates and a policy."""
 
 from collections.abc import Iterator, Mapping
 
 import polars as pl
 
 from equipoise.evidence import digest
-from equipoise.gate.matching import Estimate, Vain, attributes_of, matched
-from equipoise.gate.numbers import more_needed
-from equipoise.gate.verdicts import Judgement, Outcome, Part, Verdict, concluded, worst
-from equipoise.policies import Criterion, Floor, Policy
+from equipoise.policies.matching import Estimate, Vain, attributes_of, matched
+from equipoise.policies.numbers import more_needed
+from equipoise.policies.schema import Criterion, Floor, Policy
+from equipoise.policies.verdicts import Judgement, Outcome, Part, Verdict, concluded, worst
 from equipoise.tables import ESTIMATES, check
 
 _UNKNOWN = "unknown"
@@ -46,14 +46,15 @@ def judge(estimates: pl.DataFrame, policy: Policy) -> Judgement:
 
     Examples
     --------
-    >>> from equipoise import metrics, policies
+    >>> from equipoise import metrics
+    >>> from equipoise.policies.loading import example, parse
     >>> rows = pl.DataFrame({"sex": ["F", "M"] * 100, "label:x": [True, True, False, False] * 50,
     ...                      "score:x": [i * 7 % 11 / 11 for i in range(200)]})
     >>> table = metrics.subgroups({"sex": ["F", "M"]})
     >>> people = metrics.population(rows, table, patient=None)
     >>> plan = metrics.Plan({}, ("auroc",), metrics.Minimum(), "probe", draws=1_000)
     >>> estimates = metrics.estimate(people, table, plan).estimates
-    >>> policy = policies.parse(policies.example())
+    >>> policy = parse(example())
     >>> judge(estimates, policy).verdict.value
     'fail'
     """
