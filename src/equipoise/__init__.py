@@ -23,6 +23,7 @@ _SUBMODULES = (
     "ingest",
     "metrics",
     "mitigations",
+    "pages",
     "phantoms",
     "policies",
     "probes",

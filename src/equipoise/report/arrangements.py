@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 from equipoise import figures
+from equipoise.pages import group_name
 from equipoise.report.gaps import UNKNOWN, WARNING
-from equipoise.report.phrases import group_name, number, subgroup_of
+from equipoise.report.phrases import number, subgroup_of
 from equipoise.words import Texts, named
 
 Row = Mapping[str, object]
@@ -23,22 +24,6 @@ _CANDIDATE = (
     "reason",
 )
 _SELECTION = ("candidate", "rule", "reason", "evaluation", "evaluation_reason", "evidence_about")
-
-
-def columns_of(rows: Sequence[Mapping[str, object]]) -> list[str]:
-    """Return the columns of rows, in the order of first use.
-
-    Examples
-    --------
-    >>> columns_of([{"a": 1}, {"b": 2, "a": 3}])
-    ['a', 'b']
-    """
-    return list(dict.fromkeys(key for row in rows for key in row))
-
-
-def without_parts(rows: Sequence[Mapping[str, object]]) -> list[dict[str, object]]:
-    """Return rows without what has parts of its own; these stand in ``report.json``."""
-    return [{k: v for k, v in row.items() if not isinstance(v, Mapping)} for row in rows]
 
 
 def percented(rows: Sequence[Mapping[str, object]]) -> list[dict[str, object]]:

@@ -3,13 +3,11 @@
 from collections.abc import Callable, Mapping
 from functools import partial
 
-import jinja2
-
-from equipoise import figures
+from equipoise import figures, pages
 from equipoise.report import arrangements, phrases, pictures
 from equipoise.report.material import Material
 from equipoise.report.subjects import subjects
-from equipoise.words import Texts, named, say
+from equipoise.words import Texts
 
 _SHOWN = 4
 """Rows of each kind on the first screen; the worst come first, all stand below."""
@@ -30,7 +28,7 @@ def page(material: Material, content: Mapping[str, object], texts: Texts) -> str
     texts
         The words.
     """
-    environment = _environment(texts)
+    environment = pages.environment("equipoise.report", texts, _tools(texts))
     about = subjects(material)
     missing = content["missing"]
     absent = missing["not_assessable"] if isinstance(missing, Mapping) else []
@@ -50,21 +48,9 @@ def page(material: Material, content: Mapping[str, object], texts: Texts) -> str
     )
 
 
-def _environment(texts: Texts) -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("equipoise.report", "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    tools: dict[str, Callable[..., object] | Mapping[str, str]] = {
-        "say": partial(say, texts),
-        "named": partial(named, texts),
-        "plain": figures.plain,
-        "signed": figures.signed,
-        "percent": figures.percent,
-        "group_name": partial(phrases.group_name, texts=texts),
+def _tools(texts: Texts) -> dict[str, Callable[..., object]]:
+    """Return what the report's templates call beside what every page has."""
+    return {
         "bar_picture": partial(pictures.bar_picture, texts=texts),
         "family": lambda span: figures.family_name(span.family, texts),
         "row_name": partial(figures.row_name, texts=texts),
@@ -73,7 +59,6 @@ def _environment(texts: Texts) -> jinja2.Environment:
         "auroc_cell": phrases.auroc_cell,
         "unknown_text": partial(phrases.unknown_text, texts=texts),
         "percented": arrangements.percented,
-        "without_parts": arrangements.without_parts,
         "compared_candidates": arrangements.compared_candidates,
         "chosen_facts": arrangements.chosen_facts,
         "rule_choices": arrangements.rule_choices,
@@ -85,15 +70,7 @@ def _environment(texts: Texts) -> jinja2.Environment:
         "unknown": arrangements.unknown,
         "narrow": arrangements.narrow,
         "wide": arrangements.wide,
-        "is_digest": phrases.is_digest,
         "distinct": arrangements.distinct,
         "by_group": arrangements.by_group,
-        "thousands": phrases.thousands,
-        "spaced": partial(phrases.spaced, texts=texts),
-        "cell_text": partial(phrases.cell_text, texts=texts),
-        "columns_of": arrangements.columns_of,
-        "symbols": figures.SYMBOLS,
         "sentence": partial(phrases.sentence, texts=texts),
     }
-    environment.globals.update(tools)
-    return environment

@@ -7,26 +7,10 @@ from functools import partial
 from markupsafe import Markup
 
 from equipoise import figures
+from equipoise.pages import group_name
 from equipoise.words import Texts, named, say
 
 _MORE = re.compile(r"about (\d+) more (\w+)")
-
-
-def group_name(subgroup: Mapping[str, str], *, texts: Texts) -> str:
-    """Return a subgroup as it is read in a sentence or a cell.
-
-    Examples
-    --------
-    >>> group_name({"sex": "F", "age_band": "60+"}, texts={})
-    'sex F, age band 60+'
-    """
-    if not subgroup:
-        return say(texts, "group.everybody")
-    named_parts = (
-        f"{named(texts, 'attribute', name).replace('_', ' ')} {level}".strip()
-        for name, level in subgroup.items()
-    )
-    return ", ".join(named_parts)
 
 
 def sentence(criterion: Mapping[str, object], *, texts: Texts) -> str:
@@ -168,34 +152,6 @@ def _probes(rows: object, texts: Texts) -> str:
     return ", ".join(parts) or say(texts, "state.not_available")
 
 
-def cell_text(value: object, *, texts: Texts) -> str:
-    """Return a value from JSON as it stands in a cell; what is absent says so."""
-    if value is None or value == "":
-        return say(texts, "state.not_available")
-    if isinstance(value, bool):
-        return say(texts, "state.yes" if value else "state.no")
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, float):
-        return figures.plain(value, places=4 if abs(value) < 1 else 2)
-    if isinstance(value, list | tuple):
-        return ", ".join(cell_text(part, texts=texts) for part in value) or say(texts, "state.none")
-    if isinstance(value, Mapping):
-        return "; ".join(f"{key}: {cell_text(part, texts=texts)}" for key, part in value.items())
-    return str(value)
-
-
-def spaced(name: str, *, texts: Texts) -> str:
-    """Return the name of an attribute as it is read.
-
-    Examples
-    --------
-    >>> spaced("skin_type", texts={})
-    'skin type'
-    """
-    return named(texts, "attribute", name).replace("_", " ")
-
-
 def in_units(text: str, *, unit: str) -> str:
     """Return what a stage said, with what stands for a patient where patients are not known.
 
@@ -207,17 +163,6 @@ def in_units(text: str, *, unit: str) -> str:
     if unit == "patient":
         return text
     return re.sub(r"\bpatient\b", unit, re.sub(r"\bpatients\b", f"{unit} units", text))
-
-
-def thousands(n: int | None) -> str:
-    """Return a whole number as it is read, or a dash.
-
-    Examples
-    --------
-    >>> thousands(12345), thousands(None)
-    ('12,345', '–')
-    """
-    return "–" if n is None else f"{n:,}"
 
 
 def subgroup_of(criterion: Mapping[str, object]) -> dict[str, str]:
@@ -241,14 +186,3 @@ def number(value: object) -> float | None:
     (1.0, None)
     """
     return float(value) if isinstance(value, int | float) else None
-
-
-def is_digest(value: object) -> bool:
-    """Return whether a value is a SHA-256 as 64 hex digits.
-
-    Examples
-    --------
-    >>> is_digest("ab" * 32), is_digest("z" * 64)
-    (True, False)
-    """
-    return isinstance(value, str) and len(value) == 64 and not set(value) - set("0123456789abcdef")
