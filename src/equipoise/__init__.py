@@ -28,6 +28,7 @@ _SUBMODULES = (
     "policies",
     "probes",
     "registry",
+    "release",
     "report",
     "scope",
     "splits",
