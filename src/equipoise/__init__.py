@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 _SUBMODULES = (
     "adapt",
     "audit",
+    "bundles",
     "curate",
     "document",
     "embed",
@@ -28,6 +29,7 @@ _SUBMODULES = (
     "policies",
     "probes",
     "registry",
+    "release",
     "report",
     "scope",
     "splits",
