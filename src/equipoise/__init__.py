@@ -30,6 +30,7 @@ _SUBMODULES = (
     "registry",
     "report",
     "scope",
+    "serve",
     "splits",
     "study",
     "tables",
