@@ -33,6 +33,7 @@ _SUBMODULES = (
     "release",
     "report",
     "scope",
+    "serve",
     "splits",
     "study",
     "tables",

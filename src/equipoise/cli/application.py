@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from equipoise import __version__
-from equipoise.cli import accepting, auditing, studies
+from equipoise.cli import accepting, auditing, serving, studies
 from equipoise.study.titles import TITLES
 
 _HELP = """Fairness of foundation models in medical imaging: from the first image to a verdict.
@@ -14,7 +14,7 @@ _HELP = """Fairness of foundation models in medical imaging: from the first imag
 Start with [bold]equipoise demo[/bold], or with a table of predictions:
 [bold]equipoise audit predictions.csv --by sex --by age_band --patient patient_id[/bold]
 """
-_STUDY, _STAGES = "A study", "One stage alone"
+_STUDY, _USE, _STAGES = "A study", "A released model", "One stage alone"
 _OWN: dict[str, Callable[..., None]] = {"accept": accepting.accept, "audit": auditing.audit}
 """Stages whose command does more than run them."""
 
@@ -37,6 +37,7 @@ def application(words: Sequence[str]) -> typer.Typer:
     app.callback()(_root)
     for command in (studies.run, studies.init, studies.verify, studies.schema, studies.demo):
         app.command(rich_help_panel=_STUDY)(command)
+    app.command(rich_help_panel=_USE)(serving.serve)
     named = next((word for word in words if not word.startswith("-")), None)
     for kind, title in TITLES.items():
         if kind in _OWN:

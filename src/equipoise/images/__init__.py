@@ -4,6 +4,7 @@ A file becomes a `Picture`, what a reader would see on a screen, and its header 
 `sized` brings it to the one size of a cohort. What cannot be read is an `InvalidImage`.
 """
 
+from equipoise.images.ages import age_years, band
 from equipoise.images.batches import Decoded, Form, decoded
 from equipoise.images.dicoms import read_dicom
 from equipoise.images.pictures import Fit, Frame, Picture, sized, thumbnails
@@ -16,6 +17,8 @@ __all__ = [
     "Form",
     "Frame",
     "Picture",
+    "age_years",
+    "band",
     "decoded",
     "read_dicom",
     "read_raster",

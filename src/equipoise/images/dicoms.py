@@ -2,7 +2,6 @@
 
 import io
 import struct
-import warnings
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +13,11 @@ from pydicom.pixels.utils import pixel_array
 from pydicom.uid import UID
 
 from equipoise.errors import InvalidImage
+from equipoise.images.extents import bounded_dataset, not_deflated
 from equipoise.images.greys import modality_values, padding, shades, stored_values
 from equipoise.images.headers import acquisition, subject
 from equipoise.images.pictures import Picture
+from equipoise.images.warned import recorded
 
 _GREY = ("MONOCHROME1", "MONOCHROME2")
 _BROKEN = (  # what pydicom and the decoders behind it raise on bytes that are not what they say
@@ -37,7 +38,7 @@ _BROKEN = (  # what pydicom and the decoders behind it raise on bytes that are n
 )
 
 
-def read_dicom(content: bytes) -> Picture:
+def read_dicom(content: bytes, *, most_pixels: int | None = None) -> Picture:
     """Decode one DICOM file.
 
     Modality LUT, then the first VOI LUT or window, and only then MONOCHROME1 is turned round, so
@@ -48,12 +49,15 @@ def read_dicom(content: bytes) -> Picture:
     ----------
     content
         The bytes of the file.
+    most_pixels
+        Refuse, before any pixel is decoded, an image of more, and files that unpack to more than
+        they say; None trusts the file.
 
     Raises
     ------
     InvalidImage
-        If it is not DICOM, is cut short, holds no pixels or several frames, or is stored in a way
-        for which there is no free decoder.
+        If it is not DICOM, is cut short, holds no pixels or several frames, is stored in a way
+        for which there is no free decoder, or is too large.
 
     Examples
     --------
@@ -62,20 +66,21 @@ def read_dicom(content: bytes) -> Picture:
         ...
     equipoise.errors.InvalidImage: not a DICOM file
     """
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        dataset = _dataset(content)
+    with recorded() as caught:
+        dataset = _dataset(content, most_pixels)
         try:
             pixels, notes = _pixels(dataset)
             facts, who = acquisition(dataset, len(content)), subject(dataset)
         except _BROKEN as error:
             raise InvalidImage(f"pixels cannot be decoded ({_short(error)})") from error
-    said = [str(warning.message).split(":")[0].split("'")[0].strip() for warning in caught]
+    said = [text.split(":")[0].split("'")[0].strip() for text in caught]
     return Picture(pixels, facts, who, tuple(dict.fromkeys([*notes, *said])))
 
 
-def _dataset(content: bytes) -> Dataset:
+def _dataset(content: bytes, most_pixels: int | None) -> Dataset:
     try:
+        if most_pixels is not None:
+            not_deflated(content)
         dataset = pydicom.dcmread(io.BytesIO(content))
     except InvalidDicomError as error:
         raise InvalidImage("not a DICOM file") from error
@@ -83,6 +88,8 @@ def _dataset(content: bytes) -> Dataset:
         raise InvalidImage(f"DICOM header cannot be read ({_short(error)})") from error
     try:
         _check(dataset)
+        if most_pixels is not None:
+            bounded_dataset(dataset, most_pixels)
     except _BROKEN as error:
         raise InvalidImage(f"DICOM header cannot be read ({_short(error)})") from error
     return dataset

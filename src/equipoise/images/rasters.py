@@ -2,14 +2,15 @@
 
 import io
 import struct
-import warnings
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from equipoise.errors import InvalidImage
+from equipoise.images.extents import bounded
 from equipoise.images.pictures import Picture
+from equipoise.images.warned import recorded
 
 RASTER_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 """Endings of the files that are taken for images."""
@@ -33,7 +34,7 @@ _BROKEN = (
 )
 
 
-def read_raster(content: bytes) -> Picture:
+def read_raster(content: bytes, *, most_pixels: int | None = None) -> Picture:
     """Decode one raster file.
 
     The orientation in EXIF is applied, palettes become colour, and what is transparent is laid on
@@ -44,11 +45,14 @@ def read_raster(content: bytes) -> Picture:
     ----------
     content
         The bytes of the file.
+    most_pixels
+        Refuse, before any pixel is decoded, an image of more; None trusts the file up to what
+        Pillow takes.
 
     Raises
     ------
     InvalidImage
-        If it is no image, is cut short or holds several frames.
+        If it is no image, is cut short, holds several frames or is too large.
 
     Examples
     --------
@@ -57,26 +61,26 @@ def read_raster(content: bytes) -> Picture:
         ...
     equipoise.errors.InvalidImage: not an image that can be read
     """
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+    with recorded() as caught:
         try:
-            pixels, facts = _decoded(content)
+            pixels, facts = _decoded(content, most_pixels)
         except UnidentifiedImageError as error:
             raise InvalidImage("not an image that can be read") from error
         except _BROKEN as error:
             text = " ".join(str(error).split())[:160] or type(error).__name__
             raise InvalidImage(f"image cannot be decoded ({text})") from error
     facts["file_bytes"] = len(content)
-    return Picture(pixels, facts, {}, tuple(str(warning.message) for warning in caught))
+    return Picture(pixels, facts, {}, tuple(caught))
 
 
 def _decoded(
-    content: bytes,
+    content: bytes, most_pixels: int | None
 ) -> tuple[npt.NDArray[np.float32] | npt.NDArray[np.uint8], dict[str, object]]:
     with Image.open(io.BytesIO(content)) as opened:
         frames = getattr(opened, "n_frames", 1)
         if frames > 1:
             raise InvalidImage(f"image of {frames} frames; expected one")
+        bounded(opened.height, opened.width, most_pixels)
         opened.load()
         kind = opened.format or ""
         image = ImageOps.exif_transpose(opened)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from equipoise.ingest.ages import banded
+from equipoise.images.ages import banded
 from equipoise.ingest.cells import UNKNOWN
 from equipoise.ingest.leaving import attrition
 from equipoise.ingest.options import Options

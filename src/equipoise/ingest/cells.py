@@ -3,7 +3,7 @@
 import polars as pl
 
 from equipoise.errors import InvalidTable, nearest
-from equipoise.ingest.ages import age_years, date_of, in_range
+from equipoise.images.ages import age_years, date_of, in_range
 from equipoise.ingest.options import Finding
 
 UNKNOWN = "unknown"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from equipoise.ingest.ages import banded
+from equipoise.images.ages import banded
 from equipoise.ingest.options import Band
 
 _STAGE = "ingest"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from equipoise.images import Decoded
-from equipoise.ingest.ages import age_years, date_of
+from equipoise.images.ages import age_years, date_of
 from equipoise.ingest.cells import UNKNOWN
 from equipoise.ingest.leaving import Left
 from equipoise.ingest.options import Options

@@ -1,6 +1,8 @@
 """Ages and dates as headers and tables write them, and the bands they are cut into."""
 
 import re
+from bisect import bisect_right
+from collections.abc import Sequence
 from datetime import date
 from itertools import pairwise
 
@@ -83,9 +85,23 @@ def banded(values: pl.Series, edges: list[int]) -> pl.Series:
     >>> banded(pl.Series([3.0, 39.9, 40.0, 80.0, None]), [40, 65]).to_list()
     ['0-39', '0-39', '40-64', '65+', 'unknown']
     """
-    starts = [0, *edges]
-    levels = [f"{low}-{high - 1}" for low, high in pairwise(starts)] + [f"{edges[-1]}+"]
-    band = np.searchsorted(edges, values.cast(pl.Float64).fill_null(0.0).to_numpy(), side="right")
-    said = pl.Series(values.name, [levels[place] for place in band], pl.String)
+    levels = _levels(edges)
+    places = np.searchsorted(edges, values.cast(pl.Float64).fill_null(0.0).to_numpy(), side="right")
+    said = pl.Series(values.name, [levels[place] for place in places], pl.String)
     known = pl.select(pl.when(values.is_not_null()).then(said).otherwise(pl.lit("unknown")))
     return known.to_series().alias(values.name)
+
+
+def band(value: float, edges: Sequence[int]) -> str:
+    """Return the band of one number, as `banded` does of many.
+
+    Examples
+    --------
+    >>> band(39.9, [40, 65]), band(40.0, [40, 65]), band(80.0, [40, 65])
+    ('0-39', '40-64', '65+')
+    """
+    return _levels(edges)[bisect_right(edges, value)]
+
+
+def _levels(edges: Sequence[int]) -> list[str]:
+    return [f"{low}-{high - 1}" for low, high in pairwise([0, *edges])] + [f"{edges[-1]}+"]

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from equipoise.ingest.ages import age_years, banded, date_of
+from equipoise.images.ages import age_years, banded, date_of
 
 
 @pytest.mark.parametrize(
