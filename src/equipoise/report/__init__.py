@@ -30,9 +30,19 @@ __all__ = [
     "run",
 ]
 
-VERSION = 1
+VERSION = 2
 NEEDS = ("estimates",)
-WANTS = ("verdict", "facts", "splits", "predictions", "embeddings", "cohort")
+WANTS = (
+    "verdict",
+    "facts",
+    "splits",
+    "predictions",
+    "embeddings",
+    "cohort",
+    "bundle",
+    "acceptance",
+    "monitoring",
+)
 GIVES = ("report",)
 
 

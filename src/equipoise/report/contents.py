@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from equipoise.figures import Span, spans
-from equipoise.report import choices, gaps, people
+from equipoise.report import choices, deployment, gaps, people
 from equipoise.report.errors_made import per_thousand
 from equipoise.report.material import Link, Material
 from equipoise.report.options import Options
@@ -41,6 +41,10 @@ def content(material: Material, options: Options, texts: Texts) -> dict[str, obj
         "unit": gaps.unit_of(material) or "patient",
         "audited": _audited(material, about),
         "verdict": judged(material),
+        "release": deployment.release(material),
+        "acceptance": deployment.acceptance(material),
+        "monitoring": deployment.monitoring(material),
+        "pretraining": deployment.pretraining(material),
         "missing": {
             "not_assessable": gaps.not_assessable(about, texts),
             "unknown": gaps.unknown_shares(about),

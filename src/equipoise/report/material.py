@@ -68,6 +68,8 @@ class Material:
         The table *estimates*.
     audit, verdict, facts, datasheet, curation, candidates, selection
         What the stages say in JSON.
+    pretraining, release, acceptance, power, shift, monitoring
+        The same of what stood before the audit and of what came after.
     embeddings, cohort
         The metadata of these tables.
     operating_points
@@ -86,6 +88,12 @@ class Material:
     curation: Record | None = None
     candidates: Record | None = None
     selection: Record | None = None
+    pretraining: Record | None = None
+    release: Record | None = None
+    acceptance: Record | None = None
+    power: Record | None = None
+    shift: Record | None = None
+    monitoring: Record | None = None
     embeddings: Record | None = None
     cohort: Record | None = None
     operating_points: pl.DataFrame | None = None
@@ -93,7 +101,18 @@ class Material:
     chain: Sequence[Link] = ()
 
 
-_ORDER = ("cohort", "facts", "splits", "embeddings", "predictions", "estimates", "verdict")
+_ORDER = (
+    "cohort",
+    "facts",
+    "splits",
+    "embeddings",
+    "acceptance",
+    "predictions",
+    "estimates",
+    "verdict",
+    "bundle",
+    "monitoring",
+)
 _FILES = {
     "audit": ("estimates", "audit.json"),
     "verdict": ("verdict", "verdict.json"),
@@ -102,6 +121,12 @@ _FILES = {
     "curation": ("splits", "curation.json"),
     "candidates": ("predictions", "candidates.json"),
     "selection": ("predictions", "selection.json"),
+    "pretraining": ("embeddings", "comparison.json"),
+    "release": ("bundle", "release.json"),
+    "acceptance": ("acceptance", "acceptance.json"),
+    "power": ("acceptance", "power.json"),
+    "shift": ("acceptance", "shift.json"),
+    "monitoring": ("monitoring", "monitoring.json"),
 }
 
 

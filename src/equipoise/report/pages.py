@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from equipoise import figures, pages
-from equipoise.report import arrangements, phrases, pictures
+from equipoise.report import arrangements, deployment, phrases, pictures
 from equipoise.report.material import Material
 from equipoise.report.subjects import subjects
 from equipoise.words import Texts
@@ -14,6 +14,25 @@ _SHOWN = 4
 
 _CAUTIONS = ("shortcuts", "leakage", "cross_fitted", "unit", "independent")
 """What is unknown and bears on every number: it stands beside the verdict."""
+
+
+_SECTIONS = (
+    "acceptance",
+    "monitoring",
+    "people",
+    "performance",
+    "differences",
+    "errors",
+    "criteria",
+    "missing",
+    "pretraining",
+    "candidates",
+    "attrition",
+    "documents",
+    "methods",
+    "chain",
+)
+"""In the order of the page; one whose part of the content is there but empty is left out."""
 
 
 def page(material: Material, content: Mapping[str, object], texts: Texts) -> str:
@@ -44,6 +63,8 @@ def page(material: Material, content: Mapping[str, object], texts: Texts) -> str
         in_units=partial(phrases.in_units, unit=str(content["unit"])),
         several_findings=len({subject.finding for subject in about}) > 1,
         several_points=len({subject.operating_point for subject in about}) > 1,
+        verdicts=deployment.VERDICTS,
+        sections=[key for key in _SECTIONS if content.get(key, True)],
         method_notes=("unit", "pointwise", "simultaneous", "judging", "assessable"),
     )
 
