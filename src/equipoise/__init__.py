@@ -25,6 +25,7 @@ _SUBMODULES = (
     "mitigations",
     "phantoms",
     "policies",
+    "pretrain",
     "probes",
     "registry",
     "report",
@@ -32,6 +33,7 @@ _SUBMODULES = (
     "splits",
     "study",
     "tables",
+    "training",
     "words",
 )
 
