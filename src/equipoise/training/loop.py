@@ -243,10 +243,11 @@ def _descend(run: _Run, value: Tensor, plan: Plan) -> None:
     value.backward()  # type: ignore[no-untyped-call]
     weights = [w for group in run.optimizer.param_groups for w in group["params"]]
     norm = nn.utils.clip_grad_norm_(weights, _LONGEST)
-    if not bool(torch.isfinite(value) & torch.isfinite(norm)):
-        what = "loss" if not bool(torch.isfinite(value)) else "gradient"
+    if not bool(torch.isfinite(value.detach()) & torch.isfinite(norm)):
+        number = float(value.detach())
+        what, found = ("gradient", float(norm)) if math.isfinite(number) else ("loss", number)
         raise InvalidConfiguration(
-            f"pre-training: the {what} is {float(value if what == 'loss' else norm)} at step "
+            f"pre-training: the {what} is {found} at step "
             f"{run.step + 1} of {plan.steps} (learning rate {rate(run.step, plan):.3g}); "
             "expected a number",
             hint=f"set learning_rate to {plan.learning_rate / 10:g}; what was finished before "
