@@ -24,8 +24,8 @@ ARMS = ("biased", "twin", "large twin", "useless")
 SKIPPED = ("document", "report")
 
 
-def declared(arm: str, seed: int) -> dict[str, object]:
-    """Return the study of one arm and seed."""
+def declared(arm: str, seed: int, encoder: str | None = None) -> dict[str, object]:
+    """Return the study of one arm and seed, with another encoder if one is named."""
     home = resources.files("equipoise.study").joinpath("demo")
     name = "biased" if arm == "biased" else "twin"
     study = yaml.safe_load(home.joinpath(f"{name}.yaml").read_text(encoding="utf-8"))
@@ -36,13 +36,15 @@ def declared(arm: str, seed: int) -> dict[str, object]:
     if arm == "useless":
         phantoms["visibility"] = 0.0
     stages["phantoms"] = phantoms
+    if encoder is not None:
+        stages["embed"] = {"encoder": encoder}
     return {**study, "stages": stages}
 
 
 LARGE = 12_000
 
 
-def judged(arm: str, seed: int) -> dict[str, object]:
+def judged(arm: str, seed: int, encoder: str | None = None) -> dict[str, object]:
     """Run one study and return what its gate says."""
     from equipoise.study import conduct, parse
 
@@ -50,7 +52,9 @@ def judged(arm: str, seed: int) -> dict[str, object]:
     folder = Path(tempfile.mkdtemp(prefix="verdicts-"))
     try:
         (folder / "policy.yaml").write_bytes(home.joinpath("policy.yaml").read_bytes())
-        outcomes = conduct(parse(declared(arm, seed)), folder / "run", base=folder, workers=1)
+        outcomes = conduct(
+            parse(declared(arm, seed, encoder)), folder / "run", base=folder, workers=1
+        )
         said = json.loads((folder / "run" / "gate" / "verdict.json").read_text(encoding="utf-8"))
         said["seconds"] = sum(outcome.spent.cpu_seconds for outcome in outcomes)
         return said
@@ -58,11 +62,11 @@ def judged(arm: str, seed: int) -> dict[str, object]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def over_seeds(arm: str, seeds: int, workers: int) -> list[dict[str, object]]:
+def over_seeds(arm: str, seeds: int, workers: int, encoder: str | None) -> list[dict[str, object]]:
     """Return the verdicts of one arm, in the order of the seeds."""
     found: dict[int, dict[str, object]] = {}
     with ProcessPoolExecutor(workers) as pool:
-        running = {pool.submit(judged, arm, 1000 + seed): seed for seed in range(seeds)}
+        running = {pool.submit(judged, arm, 1000 + seed, encoder): seed for seed in range(seeds)}
         for done in as_completed(running):
             found[running[done]] = done.result()
             print(f"{arm} {len(found)}/{seeds}: {done.result()['verdict']}", flush=True)
@@ -88,6 +92,7 @@ def main() -> None:
     ask.add_argument("--large-seeds", type=int, default=3, help="seeds of the large twin")
     ask.add_argument("--arms", nargs="+", default=list(ARMS), choices=ARMS)
     ask.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    ask.add_argument("--encoder", help="in place of the one that the demo's studies name")
     asked = ask.parse_args()
     rows = [
         "| bench | seeds | pass | inconclusive | not assessable | fail | CPU s, median |",
@@ -95,7 +100,7 @@ def main() -> None:
     ]
     for arm in asked.arms:
         seeds = asked.large_seeds if arm == "large twin" else asked.seeds
-        rows.append(row(arm, over_seeds(arm, seeds, asked.workers)))
+        rows.append(row(arm, over_seeds(arm, seeds, asked.workers, asked.encoder)))
     print("\n".join(rows))
 
 

@@ -28,6 +28,7 @@ _SUBMODULES = (
     "pages",
     "phantoms",
     "policies",
+    "pretrain",
     "probes",
     "registry",
     "release",
@@ -37,6 +38,7 @@ _SUBMODULES = (
     "splits",
     "study",
     "tables",
+    "training",
     "words",
 )
 

@@ -6,14 +6,14 @@ from pathlib import Path
 from equipoise import registry
 from equipoise.embed.options import Options
 from equipoise.embed.vectors import embeddings
-from equipoise.encoders import ENCODERS, Encoder
-from equipoise.errors import InvalidEncoder
+from equipoise.encoders import ENCODERS, Encoder, demo, onnx
+from equipoise.errors import InvalidConfiguration, InvalidEncoder
 from equipoise.scope import Scope
-from equipoise.tables import COHORT, EMBEDDINGS, ImageCache, read, write
+from equipoise.tables import COHORT, EMBEDDINGS, ImageCache, read, write, write_bytes
 
 VERSION = 1
 NEEDS = ("cohort", "images")
-WANTS: tuple[str, ...] = ()
+WANTS = ("encoder",)
 GIVES = ("embeddings",)
 
 __all__ = [
@@ -29,8 +29,24 @@ __all__ = [
 ]
 
 
-def loaded(options: Options, scope: Scope) -> Encoder:
+PRETRAINED = "pretrained"
+"""The encoder that the stage pretrain of the same study made."""
+
+STORIES = ("pretraining.json", "comparison.json")
+"""What an encoder of ours tells of its training, taken along so that the report can show it."""
+
+
+def loaded(options: Options, scope: Scope, given: Path | None = None) -> Encoder:
     """Return the encoder that the options name.
+
+    Parameters
+    ----------
+    options
+        What is asked.
+    scope
+        Where paths start.
+    given
+        The folder of the stage that gave an *encoder*, if there is one.
 
     Raises
     ------
@@ -38,14 +54,18 @@ def loaded(options: Options, scope: Scope) -> Encoder:
         If there is no such encoder.
     InvalidEncoder
         If its file does not fit its card, or the function named gives no encoder.
+    InvalidConfiguration
+        If the pretrained encoder is asked for and none is given.
 
     Examples
     --------
     >>> loaded(Options(encoder="filterbnk"), Scope())
     Traceback (most recent call last):
         ...
-    equipoise.errors.UnknownName: no encoder 'filterbnk'; known: filterbank, onnx
+    equipoise.errors.UnknownName: no encoder 'filterbnk'; known: demo, filterbank, onnx
     """
+    if options.encoder == PRETRAINED:
+        return _pretrained(options, scope, given)
     load = registry.load(options.encoder, ENCODERS, kind="encoder")
     encoder = load(options.parameters, scope)
     if not isinstance(encoder, Encoder):
@@ -53,6 +73,27 @@ def loaded(options: Options, scope: Scope) -> Encoder:
             f"encoder '{options.encoder}' gives {type(encoder).__name__}; expected an Encoder"
         )
     return encoder
+
+
+def _pretrained(options: Options, scope: Scope, given: Path | None) -> Encoder:
+    if given is None:
+        raise InvalidConfiguration(
+            "embed: encoder 'pretrained': no stage of the study gives an encoder",
+            hint="add the stage pretrain, or give its folder as --from-encoder",
+        )
+    if options.parameters:
+        raise InvalidConfiguration(
+            f"embed: encoder 'pretrained': unknown parameter '{next(iter(options.parameters))}'; "
+            "expected none"
+        )
+    parameters = {"path": str(given.resolve() / "encoder.onnx")}
+    return onnx.load({**parameters, "card": str(given.resolve() / "card.yaml")}, scope)
+
+
+def _stories(options: Options, given: Path | None) -> list[Path]:
+    """Return the files in which an encoder of ours tells of its training."""
+    home = {PRETRAINED: given, "demo": demo.FOLDER}.get(options.encoder)
+    return [] if home is None else [home / name for name in STORIES if (home / name).is_file()]
 
 
 def sources(options: Options, scope: Scope) -> dict[str, Path]:
@@ -65,19 +106,21 @@ def sources(options: Options, scope: Scope) -> dict[str, Path]:
     {'path': 'a.onnx'}
     """
     given = options.parameters
+    if options.encoder == "demo":
+        return {"encoder": demo.FOLDER / "encoder.onnx", "card": demo.FOLDER / "card.yaml"}
     names = [name for name in ("path", "card") if isinstance(given.get(name), str)]
     return {name: scope.resolve(str(given[name])) for name in names}
 
 
 def run(options: Options, inputs: Mapping[str, Path], out: Path, scope: Scope) -> dict[str, object]:
-    """Read cohort and images, write ``embeddings.parquet``.
+    """Read cohort and images, write ``embeddings.parquet``, and take the encoder's story along.
 
     Parameters
     ----------
     options
         What is asked.
     inputs
-        The folders of *cohort* and *images*.
+        The folders of *cohort* and *images*, and that of *encoder* if there is one.
     out
         An existing folder.
     scope
@@ -89,7 +132,7 @@ def run(options: Options, inputs: Mapping[str, Path], out: Path, scope: Scope) -
     """
     cohort = read(inputs["cohort"] / "cohort.parquet", COHORT)
     images = ImageCache.open(inputs["images"])
-    encoder = loaded(options, scope)
+    encoder = loaded(options, scope, inputs.get("encoder"))
     table = embeddings(
         cohort["image_id"].to_list(),
         images,
@@ -107,5 +150,7 @@ def run(options: Options, inputs: Mapping[str, Path], out: Path, scope: Scope) -
         "card": encoder.card.summary(),
     }
     write(table, out / "embeddings.parquet", EMBEDDINGS, more=said)
+    for path in _stories(options, inputs.get("encoder")):
+        write_bytes(out / path.name, path.read_bytes())
     used = images.index.filter(images.index["image_id"].is_in(cohort["image_id"].implode()))
     return {"images": table.height, "distinct": used["pixel_digest"].n_unique(), **said}

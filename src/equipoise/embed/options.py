@@ -10,7 +10,8 @@ class Options(BaseModel):
 
     encoder: str = Field(
         default="filterbank",
-        description="name of an encoder (filterbank, onnx), or your own module:function",
+        description="demo, filterbank, onnx, pretrained (that of the stage pretrain), or your own "
+        "module:function",
     )
     parameters: dict[str, JsonValue] = Field(
         default={}, description="what the encoder needs; onnx: path (the file) and card"

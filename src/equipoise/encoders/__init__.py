@@ -5,12 +5,24 @@ it expects and under which licence it may be used stands in its card; a file tha
 its card is refused.
 """
 
-from equipoise.encoders.cards import NOT_AVAILABLE, Card, Encoder, card_of, load
+from equipoise.encoders.cards import NOT_AVAILABLE, Card, Encoder, KnownVector, card_of, load
+from equipoise.encoders.known import check_known, known_image
 
 ENCODERS = {
+    "demo": "equipoise.encoders.demo:load",
     "filterbank": "equipoise.encoders.filterbank:load",
     "onnx": "equipoise.encoders.onnx:load",
 }
 """Name → what loads it; a study may also name its own ``module:function``."""
 
-__all__ = ["ENCODERS", "NOT_AVAILABLE", "Card", "Encoder", "card_of", "load"]
+__all__ = [
+    "ENCODERS",
+    "NOT_AVAILABLE",
+    "Card",
+    "Encoder",
+    "KnownVector",
+    "card_of",
+    "check_known",
+    "known_image",
+    "load",
+]

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from equipoise.errors import InvalidEncoder, nearest
 
@@ -16,6 +16,21 @@ NOT_AVAILABLE = "not available"
 """What a card says where its maker says nothing."""
 
 Embed = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
+
+
+_LATER = ("training_digest", "groups_seen", "fairness", "cost", "test_vector")
+"""Fields that came later: a card without them sums up as it did before."""
+
+
+class KnownVector(BaseModel):
+    """What the encoder makes of `known_image`, by which a wrong normalisation shows at once."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    values: tuple[float, ...] = Field(min_length=1, description="the vector of the known image")
+    tolerance: float = Field(
+        default=1e-3, gt=0, lt=1, description="most by which a vector may differ, of its length"
+    )
 
 
 class Card(BaseModel):
@@ -57,6 +72,21 @@ class Card(BaseModel):
     source: str = Field(default=NOT_AVAILABLE, description="where the weights come from")
     training_data: str = Field(default=NOT_AVAILABLE, description="what they were trained on")
     notes: str = Field(default=NOT_AVAILABLE, description="what else one should know")
+    training_digest: str | None = Field(
+        default=None, pattern="^[0-9a-f]{64}$", description="SHA-256 of the images it learnt from"
+    )
+    groups_seen: dict[str, dict[str, int]] | None = Field(
+        default=None, description="attribute → level → how many training images are of it"
+    )
+    fairness: dict[str, JsonValue] | None = Field(
+        default=None, description="sampler, reducer and negatives of its training"
+    )
+    cost: dict[str, JsonValue] | None = Field(
+        default=None, description="of its training: steps, images, and what was measured"
+    )
+    test_vector: KnownVector | None = Field(
+        default=None, description="what it makes of the known image; checked when it is loaded"
+    )
 
     @model_validator(mode="after")
     def _normalisation_fits(self) -> "Card":
@@ -68,6 +98,11 @@ class Card(BaseModel):
                 )
         if self.std is not None and min(self.std) <= 0:
             raise ValueError(f"std holds {min(self.std):g}; expected numbers above 0")
+        if self.test_vector is not None and len(self.test_vector.values) != self.dimension:
+            raise ValueError(
+                f"test_vector has {len(self.test_vector.values)} values; expected the dimension, "
+                f"{self.dimension}"
+            )
         return self
 
     def preprocessing(self) -> dict[str, object]:
@@ -84,7 +119,7 @@ class Card(BaseModel):
         return self.model_dump(mode="json", include=set(fields))
 
     def summary(self) -> dict[str, object]:
-        """Return all that the card says, in JSON, for the evidence and the report.
+        """Return what the card says, in JSON, for the evidence and the report; no test vector.
 
         Examples
         --------
@@ -93,7 +128,8 @@ class Card(BaseModel):
         >>> card.summary()["licence"]
         'MIT'
         """
-        return self.model_dump(mode="json")
+        absent = {name for name in _LATER if getattr(self, name) is None}
+        return self.model_dump(mode="json", exclude={*absent, "test_vector"})
 
 
 @dataclass(frozen=True, slots=True)

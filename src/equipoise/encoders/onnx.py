@@ -15,6 +15,7 @@ import numpy.typing as npt
 from equipoise import evidence
 from equipoise.encoders.cards import Card, Encoder, card_of
 from equipoise.encoders.cards import load as load_card
+from equipoise.encoders.known import check_known
 from equipoise.encoders.preparation import prepared, ready_for
 from equipoise.errors import InvalidConfiguration, InvalidEncoder, nearest
 from equipoise.scope import Scope
@@ -97,6 +98,7 @@ def load(parameters: Mapping[str, object], scope: Scope) -> Encoder:
         return np.concatenate([*parts, np.empty((0, card.dimension), np.float32)])
 
     _check_vector(embed(np.full((1, card.height, card.width), 128, np.uint8)), card, path)
+    check_known(card, embed, where=str(path))
     subject = {
         "file": hashlib.sha256(content).hexdigest(),
         "preprocessing": card.preprocessing(),

@@ -4,12 +4,14 @@ from equipoise.metrics.counts import count, merge
 from equipoise.metrics.definitions import METRICS, Metric, Minimum, metric
 from equipoise.metrics.estimates import Estimated, Plan, estimate
 from equipoise.metrics.groups import UNKNOWN, levels_of, named, restricted, subgroups
+from equipoise.metrics.paired import Answers, paired
 from equipoise.metrics.placements import clustered_auroc, placements
 from equipoise.metrics.samples import Population, Sample, population
 
 __all__ = [
     "METRICS",
     "UNKNOWN",
+    "Answers",
     "Estimated",
     "Metric",
     "Minimum",
@@ -23,6 +25,7 @@ __all__ = [
     "merge",
     "metric",
     "named",
+    "paired",
     "placements",
     "population",
     "restricted",

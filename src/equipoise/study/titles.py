@@ -5,6 +5,7 @@ TITLES = {
     "ingest": "Read DICOM, or images with a table, into a cohort and an image cache.",
     "document": "Count who is in the data, and test for leakage and shortcuts.",
     "curate": "Split by patient, freeze the split by its digest, balance by weights.",
+    "pretrain": "Train a small encoder on the training split, without labels.",
     "embed": "Turn each image into a vector with a frozen encoder.",
     "adapt": "Fit probes with and without mitigation; select; lock operating points.",
     "audit": "Count and estimate performance for every declared subgroup.",

@@ -1,0 +1,72 @@
+"""One image that everybody can draw, and what an encoder must make of it.
+
+Weights and card may each be whole and yet not belong together: a mean or deviation of other
+training, a range of 0 to 1 where 0 to 255 was meant. The vectors then come out, and are wrong.
+A card that tells the vector of a known image lets this be seen when the encoder is loaded.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from equipoise.encoders.cards import Card, Embed
+from equipoise.errors import InvalidEncoder
+
+Pixels = npt.NDArray[np.uint8]
+
+
+def known_image(height: int, width: int) -> Pixels:
+    """Return the known image, uint8 ``(height, width)``: ramps both ways and a bright square.
+
+    Made of whole numbers only, so that it is the same on every machine.
+
+    Examples
+    --------
+    >>> known_image(4, 4).tolist()
+    [[191, 127, 63, 127], [159, 96, 32, 95], [127, 64, 255, 63], [159, 95, 31, 95]]
+    """
+    across = np.abs(np.arange(width) * 510 // width - 255)
+    down = np.abs(np.arange(height) * 510 // height - 255)
+    image = (across[None, :] * 2 + down[:, None]) // 4
+    image[height // 2 : height // 2 + height // 4, width // 2 : width // 2 + width // 4] = 255
+    return np.asarray(image, dtype=np.uint8)
+
+
+def check_known(card: Card, embed: Embed, *, where: str) -> None:
+    """Refuse an encoder that makes of the known image something else than its card says.
+
+    Parameters
+    ----------
+    card
+        Of the encoder; without a test vector there is nothing to check.
+    embed
+        What embeds.
+    where
+        Whose card it is, for the message.
+
+    Raises
+    ------
+    InvalidEncoder
+        If the vectors differ by more than the tolerance, relative to the length of the card's.
+
+    Examples
+    --------
+    >>> card = Card(name="mean", layout="NHWC", height=4, width=4, channels=1, licence="MIT",
+    ...             value_range="uint8", dimension=1, test_vector={"values": [1.0]})
+    >>> check_known(card, lambda x: x.mean(axis=(1, 2), dtype=np.float32)[:, None], where="mean")
+    Traceback (most recent call last):
+        ...
+    equipoise.errors.InvalidEncoder: mean: the test vector of its card is missed by 1e+02 of its \
+length; expected at most 0.001
+    """
+    if card.test_vector is None:
+        return
+    told = np.array(card.test_vector.values)
+    found = embed(known_image(card.height, card.width)[None])[0].astype(np.float64)
+    off = float(np.linalg.norm(found - told)) / max(float(np.linalg.norm(told)), 1e-12)
+    if not off <= card.test_vector.tolerance:
+        raise InvalidEncoder(
+            f"{where}: the test vector of its card is missed by {off:.1g} of its length; expected "
+            f"at most {card.test_vector.tolerance:g}",
+            hint="see whether value range, mean and std in the card are those of its training, "
+            "and whether card and file belong together",
+        )
