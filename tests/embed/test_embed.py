@@ -9,7 +9,13 @@ import pytest
 from equipoise import embed, evidence, tables
 from equipoise.embed import shards
 from equipoise.encoders import Encoder, card_of
-from equipoise.errors import InvalidEncoder, InvalidTable, StorageFailure, UnknownName
+from equipoise.errors import (
+    InvalidConfiguration,
+    InvalidEncoder,
+    InvalidTable,
+    StorageFailure,
+    UnknownName,
+)
 from equipoise.scope import Scope
 from tests.encoders.models import model
 from tests.encoders.test_cards import FIELDS
@@ -221,7 +227,8 @@ def test_the_files_of_an_encoder_are_its_sources(tmp_path):
 
 
 def test_an_unknown_encoder_names_the_nearest():
-    with pytest.raises(UnknownName, match="no encoder 'onx'; known: filterbank, onnx") as caught:
+    words = "no encoder 'onx'; known: demo, filterbank, onnx"
+    with pytest.raises(UnknownName, match=words) as caught:
         embed.loaded(embed.Options(encoder="onx"), Scope())
     assert caught.value.hint == "did you mean 'onnx'?"
 
@@ -250,3 +257,17 @@ def test_a_disk_that_fills_up_is_a_storage_failure_and_leaves_no_part(tmp_path, 
     with pytest.raises(StorageFailure, match="No space left on device"):
         shards.keep(tmp_path / "shards", ["aa"], np.ones((1, 2), np.float32))
     assert not list((tmp_path / "shards").iterdir())
+
+
+def test_the_pretrained_encoder_needs_a_stage_that_gave_one_and_no_parameters(tmp_path):
+    asked = embed.Options(encoder="pretrained")
+    with pytest.raises(InvalidConfiguration, match="no stage of the study gives an encoder"):
+        embed.loaded(asked, Scope())
+    asked = embed.Options(encoder="pretrained", parameters={"path": "a.onnx"})
+    with pytest.raises(InvalidConfiguration, match="unknown parameter 'path'; expected none"):
+        embed.loaded(asked, Scope(), tmp_path)
+
+
+def test_an_encoder_of_another_version_of_the_package_is_another_source():
+    assert set(embed.sources(embed.Options(encoder="demo"), Scope())) == {"encoder", "card"}
+    assert embed.sources(embed.Options(), Scope()) == {}

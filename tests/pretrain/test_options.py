@@ -61,7 +61,7 @@ def test_without_splits_it_refuses_unless_told_and_then_records_it(inputs) -> No
         ({"batch": 500}, InvalidConfiguration, "batch 500 is larger than the"),
         ({"objective": "simclrr"}, UnknownName, "no objective 'simclrr'; known: simclr"),
         ({"reducer": {"kind": "group_drop"}}, UnknownName, "no reducer 'group_drop'; known: cvar"),
-        ({"sampler": {"kind": "unifrom"}}, UnknownName, "no sampler 'unifrom'"),
+        ({"sampler": {"kind": "uniforn"}}, UnknownName, "no sampler 'uniforn'"),
         ({"group_by": ["sexe"]}, InvalidTable, "cohort: no column 'sexe'"),
         ({"group_by": ["modality"], "sampler": {"kind": "groups"}}, None, None),
         ({"reducer": {"kind": "group_dro"}}, InvalidConfiguration, "no groups are declared"),

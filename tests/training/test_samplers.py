@@ -51,7 +51,7 @@ def test_a_rare_group_fills_its_half_of_every_batch_and_the_unknown_keep_their_s
 @pytest.mark.parametrize(
     ("kind", "told", "error", "words"),
     [
-        ("unifrom", {}, UnknownName, "no sampler 'unifrom'; known: uniform, weights, groups"),
+        ("uniforn", {}, UnknownName, "no sampler 'uniforn'; known: uniform, weights, groups"),
         ("uniform", {"batch": 51}, InvalidConfiguration, "batch 51 is larger than the 50 images"),
         ("groups", {"groups": NONE}, InvalidConfiguration, "no groups are declared"),
         ("groups", {"batch": 30}, InvalidConfiguration, r"F has 8 images; expected at least 15"),
@@ -69,5 +69,5 @@ def test_what_cannot_be_sampled_is_said(kind, told, error, words) -> None:
 
 def test_a_kind_misspelt_gets_the_nearest_as_a_hint() -> None:
     with pytest.raises(UnknownName) as caught:
-        sampler("unifrom", groups=RARE, weights=None, batch=2, seed=0)
+        sampler("uniforn", groups=RARE, weights=None, batch=2, seed=0)
     assert caught.value.hint == "did you mean 'uniform'?"

@@ -29,7 +29,7 @@ def embedded(encoder: Network, images: Singles, *, batch: int = 64) -> Singles:
     Examples
     --------
     >>> from equipoise.training.plans import Architecture
-    >>> encoder = Network(Architecture()).eval()
+    >>> encoder = Network(Architecture()).train(mode=False)
     >>> embedded(encoder, np.zeros((2, 1, 64, 64), np.float32)).shape
     (2, 192)
     """
@@ -54,7 +54,7 @@ def exported(encoder: Network, *, size: int) -> bytes:
     Examples
     --------
     >>> from equipoise.training.plans import Architecture
-    >>> len(exported(Network(Architecture()).eval(), size=64)) < 2_000_000
+    >>> len(exported(Network(Architecture()).train(mode=False), size=64)) < 2_000_000
     True
     """
     from onnx import TensorProto, checker, helper

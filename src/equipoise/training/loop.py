@@ -136,7 +136,7 @@ def train(
     progress("images", plan.steps * plan.batch, plan.steps * plan.batch)
     names = (*(material.groups.names or ("everybody",)), "unknown")
     seen = {name: int(n) for name, n in zip(names, run.tally[:, 2].tolist(), strict=False) if n}
-    return Trained(run.encoder.to("cpu").eval(), run.history, seen)
+    return Trained(run.encoder.to("cpu").train(mode=False), run.history, seen)
 
 
 @contextlib.contextmanager
