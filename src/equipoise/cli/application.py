@@ -37,7 +37,8 @@ def application(words: Sequence[str]) -> typer.Typer:
     app.callback()(_root)
     for command in (studies.run, studies.init, studies.verify, studies.schema, studies.demo):
         app.command(rich_help_panel=_STUDY)(command)
-    app.command(rich_help_panel=_USE)(serving.serve)
+    for command in (accepting.wrap, serving.serve):
+        app.command(rich_help_panel=_USE)(command)
     named = next((word for word in words if not word.startswith("-")), None)
     for kind, title in TITLES.items():
         if kind in _OWN:
