@@ -126,6 +126,7 @@ class _Desk:
         except EquipoiseError as error:
             problem = declined(error)
             content, status = _problem(problem), problem.status
+            headers["connection"] = "close"  # or what is left of the image would still be read
             if problem.wait is not None:
                 headers["retry-after"] = str(max(1, math.ceil(problem.wait)))
         finally:
