@@ -9,6 +9,7 @@ from types import ModuleType
 __version__ = "0.1.0"
 
 _SUBMODULES = (
+    "accept",
     "adapt",
     "audit",
     "bundles",
@@ -28,6 +29,7 @@ _SUBMODULES = (
     "policies",
     "probes",
     "registry",
+    "release",
     "report",
     "scope",
     "serve",

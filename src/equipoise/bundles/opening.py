@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +18,19 @@ from equipoise.bundles.contents import (
     InputContract,
     Manifest,
     Override,
+    check_in_force,
     parsed,
 )
 from equipoise.encoders import ENCODERS, Encoder
-from equipoise.errors import AlteredEvidence, InvalidEncoder, InvalidInput, InvalidTable, nearest
+from equipoise.errors import (
+    AlteredEvidence,
+    InvalidConfiguration,
+    InvalidEncoder,
+    InvalidInput,
+    InvalidTable,
+    Refused,
+    nearest,
+)
 from equipoise.mitigations import Fitted
 from equipoise.probes import Embeddings
 from equipoise.scope import Scope
@@ -146,6 +156,50 @@ def opened(path: Path, scope: Scope | None = None) -> Bundle:
         verdict=read_json(folder / "verdict.json"),
         reference=_reference(folder / "reference", manifest, path),
     )
+
+
+def check_usable(bundle: Bundle, *, on: date | None) -> None:
+    """Refuse a bundle that neither passed nor is under an override that holds.
+
+    Who uses a bundle asks this first: the acceptance test, and a service before it starts.
+
+    Parameters
+    ----------
+    bundle
+        The bundle.
+    on
+        Today, as the caller says; only a bundle with an override needs it.
+
+    Raises
+    ------
+    Refused
+        If its verdict is no pass and no override holds.
+    InvalidConfiguration
+        If it has an override and the date is not said.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> model = SimpleNamespace(name="demo", override=None,
+    ...                         manifest=SimpleNamespace(verdict="fail", reason="F is missed"))
+    >>> check_usable(model, on=None)
+    Traceback (most recent call last):
+        ...
+    equipoise.errors.Refused: bundle 'demo': its verdict is 'fail' (F is missed), and no override \
+is recorded
+    """
+    if bundle.override is None and bundle.manifest.verdict != policies.Verdict.PASS.value:
+        raise Refused(
+            f"bundle '{bundle.name}': its verdict is '{bundle.manifest.verdict}' "
+            f"({bundle.manifest.reason}), and no override is recorded"
+        )
+    if bundle.override is not None and on is None:
+        raise InvalidConfiguration(
+            f"bundle '{bundle.name}': is used by an override until {bundle.override.expires}; "
+            "expected 'on', the date of today"
+        )
+    if on is not None:
+        check_in_force(bundle.override, on=on, name=bundle.name)
 
 
 def scores(bundle: Bundle, vectors: Embeddings) -> dict[str, Scores]:

@@ -3,6 +3,7 @@
 import inspect
 import os
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
@@ -31,6 +32,8 @@ def command(kind: str) -> Callable[..., None]:
         for name, field in fields.items():
             if said.get(name) is not None:
                 options[name] = _value(said[name], field, name)
+        if "on" in fields and options.get("on") is None:
+            options["on"] = datetime.now(UTC).date()  # nothing below reads a clock
         checked = validated(found.options, options, kind)
         given = {noun: said[f"from_{noun}"] for noun in (*found.needs, *found.wants)}
         out: Path = said["out"]

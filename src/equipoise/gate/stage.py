@@ -31,7 +31,7 @@ def sources(options: Options, scope: Scope) -> dict[str, Path]:
 
 
 def run(options: Options, inputs: Mapping[str, Path], out: Path, scope: Scope) -> dict[str, object]:
-    """Judge the estimates of a run and write ``verdict.json``.
+    """Judge the estimates of a run and write ``verdict.json`` and ``policy.json``.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def run(options: Options, inputs: Mapping[str, Path], out: Path, scope: Scope) -
     inputs
         The folder of *estimates*.
     out
-        Gets ``verdict.json``.
+        Gets ``verdict.json``, and ``policy.json``: what was judged by, as it was understood.
     scope
         From where a relative path starts.
 
@@ -58,6 +58,7 @@ def run(options: Options, inputs: Mapping[str, Path], out: Path, scope: Scope) -
     estimates = tables.read(inputs["estimates"] / "estimates.parquet", tables.ESTIMATES)
     judgement = policies.judge(estimates, policy)
     tables.write_json(out / "verdict.json", judgement.as_json())
+    tables.write_json(out / "policy.json", policy.model_dump(mode="json"))
     return {
         "verdict": judgement.verdict.value,
         "reason": judgement.reason,

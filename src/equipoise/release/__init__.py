@@ -1,0 +1,21 @@
+"""Release: a model that passed, or that a named person lets go for a time, becomes a bundle."""
+
+from equipoise.release.cards import model_card
+from equipoise.release.options import Options
+from equipoise.release.stage import permitted, run
+
+VERSION = 1
+NEEDS = ("estimates", "verdict", "predictions", "embeddings", "cohort", "splits")
+WANTS = ("images", "facts", "encoder")
+GIVES = ("bundle",)
+
+__all__ = [
+    "GIVES",
+    "NEEDS",
+    "VERSION",
+    "WANTS",
+    "Options",
+    "model_card",
+    "permitted",
+    "run",
+]
