@@ -3,7 +3,9 @@
 import datetime as dt
 import io
 import json
+import warnings
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 from PIL import Image
@@ -14,7 +16,7 @@ from equipoise.phantoms.files import dataset
 from equipoise.phantoms.rendering import render
 from equipoise.phantoms.scanners import digitised
 from equipoise.tables import RequestLog
-from tests.bundles.made import FINDING, SIZE
+from tests.bundles.made import SIZE
 
 KEY = serve.SiteKey(b"7" * 32, "k1")
 NOW = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
@@ -42,6 +44,11 @@ def png(pixels):
     return content.getvalue()
 
 
+def changed(bundle, **parts):
+    """Return a bundle whose manifest says something else."""
+    return replace(bundle, manifest=bundle.manifest.model_copy(update=parts))
+
+
 class Clock:
     """A clock that a test sets."""
 
@@ -58,7 +65,9 @@ class Clock:
 @contextmanager
 def client(bundle, folder, *, clock=None, token=None, loopback=True, **options):
     """Give a client of the real application, within this process."""
-    from fastapi.testclient import TestClient
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it prefers another client library to httpx
+        from fastapi.testclient import TestClient
 
     clock = clock or Clock()
     service = serve.Service(
@@ -79,6 +88,3 @@ def lines(folder):
     """Return the rows of a log as they stand on the disk."""
     text = "".join(path.read_text() for path in sorted(folder.glob("requests-*.jsonl")))
     return [row for row in map(json.loads, text.splitlines()) if "log" not in row]
-
-
-__all__ = ["DICOM", "FINDING", "KEY", "NOW", "PNG", "Clock", "client", "files", "lines", "png"]

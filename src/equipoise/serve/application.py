@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from fastapi import FastAPI, Request, Response
 
 _METRICS = "text/plain; version=0.0.4; charset=utf-8"
+_GONE = 499
+"""The caller went away before the image was whole."""
+
 _PROBLEMS = {
     401: "No token, or not the right one.",
     408: "The image did not arrive in time.",
@@ -110,6 +113,7 @@ class _Desk:
     async def score(self, request: "Request") -> "Response":
         """Return the answer, or why the request is not taken."""
         from fastapi import Response
+        from starlette.requests import ClientDisconnect
 
         began = self._service.ticks()
         headers: dict[str, str] = {"cache-control": "no-store"}
@@ -117,9 +121,12 @@ class _Desk:
         try:
             content = await self._taken(request, began)
             status = 200
+        except ClientDisconnect:
+            content, status = b"", _GONE
         except EquipoiseError as error:
             problem = declined(error)
             content, status = _problem(problem), problem.status
+            headers["connection"] = "close"  # or what is left of the image would still be read
             if problem.wait is not None:
                 headers["retry-after"] = str(max(1, math.ceil(problem.wait)))
         finally:

@@ -58,6 +58,7 @@ async def _away(send: "Send", status: int, code: str, message: str) -> None:
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),
+        (b"connection", b"close"),
         *([(b"www-authenticate", b"Bearer")] if status == 401 else []),
     ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
