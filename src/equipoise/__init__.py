@@ -32,6 +32,7 @@ _SUBMODULES = (
     "scope",
     "splits",
     "study",
+    "surveillance",
     "tables",
     "words",
 )
