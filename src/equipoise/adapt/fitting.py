@@ -13,8 +13,7 @@ from equipoise.adapt.options import Candidate, Options, Rule
 from equipoise.adapt.rounds import Round
 from equipoise.errors import InvalidConfiguration, InvalidTable
 from equipoise.metrics import UNKNOWN, clustered_auroc
-from equipoise.mitigations import MITIGATIONS, Fitted, Training
-from equipoise.probes import Embeddings
+from equipoise.mitigations import MITIGATIONS, Fitted, Training, scores
 
 Fit = Callable[..., object]
 
@@ -125,29 +124,6 @@ def best(found: list[Trial], rule: Rule) -> Trial:
     1.0
     """
     return max(found, key=lambda trial: (trial.value(rule), trial.penalty))
-
-
-def scores(fitted: Fitted, x: Embeddings) -> npt.NDArray[np.float32]:
-    """Return scores as they are written, Float32.
-
-    Raises
-    ------
-    InvalidTable
-        If one is no number.
-
-    Examples
-    --------
-    >>> from equipoise.mitigations import plain
-    >>> rows = Training(np.eye(2), np.array([True, False]), np.array(["F", "M"]))
-    >>> fitted = plain.fit(rows, penalty=1.0, parameters={}, rng=np.random.default_rng(0))
-    >>> scores(fitted, np.eye(2)).dtype.name
-    'float32'
-    """
-    found = fitted.probe.scores(x).astype(np.float32)
-    bad = ~np.isfinite(found)
-    if bad.any():
-        raise InvalidTable(f"scores: {bad.sum()} of {len(found)} are NaN; expected numbers")
-    return found
 
 
 def mean_by_group(parts: list[Trial]) -> dict[str, float]:

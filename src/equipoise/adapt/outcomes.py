@@ -8,12 +8,13 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from equipoise.adapt.fitting import Trial, best, mean_by_group, scores, trials
+from equipoise.adapt.fitting import Trial, best, mean_by_group, trials
 from equipoise.adapt.material import Rows
 from equipoise.adapt.options import Candidate, Options, Rule
 from equipoise.adapt.points import seal, threshold
 from equipoise.adapt.rounds import Evaluation, Round
 from equipoise.errors import InvalidTable
+from equipoise.mitigations import scores
 
 
 @dataclass(frozen=True, slots=True)

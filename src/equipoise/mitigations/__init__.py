@@ -5,7 +5,16 @@ A member is a function ``fit(training, *, penalty, parameters, rng, start) -> Fi
 None is claimed to remove a difference; the audit says what each one changed, and for whom.
 """
 
-from equipoise.mitigations.rows import Fitted, Training, assessed, cells, joined_groups, load, save
+from equipoise.mitigations.rows import (
+    Fitted,
+    Training,
+    assessed,
+    cells,
+    joined_groups,
+    load,
+    save,
+    scores,
+)
 
 MITIGATIONS = {
     "group_dro": "equipoise.mitigations.group_dro:fit",
@@ -23,4 +32,5 @@ __all__ = [
     "joined_groups",
     "load",
     "save",
+    "scores",
 ]

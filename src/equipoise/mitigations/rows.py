@@ -228,6 +228,29 @@ def mean_losses(
     return np.asarray(total / np.bincount(codes[inside], minlength=n), dtype=np.float64)
 
 
+def scores(fitted: Fitted, x: probes.Embeddings) -> npt.NDArray[np.float32]:
+    """Return scores as they are written, Float32: offline and in a bundle alike.
+
+    Raises
+    ------
+    InvalidTable
+        If one is no number.
+
+    Examples
+    --------
+    >>> from equipoise.mitigations import plain
+    >>> rows = Training(np.eye(2), np.array([True, False]), np.array(["F", "M"]))
+    >>> fitted = plain.fit(rows, penalty=1.0, parameters={}, rng=np.random.default_rng(0))
+    >>> scores(fitted, np.eye(2)).dtype.name
+    'float32'
+    """
+    found = fitted.probe.scores(x).astype(np.float32)
+    bad = ~np.isfinite(found)
+    if bad.any():
+        raise InvalidTable(f"scores: {bad.sum()} of {len(found)} are NaN; expected numbers")
+    return found
+
+
 def save(fitted: Fitted, path: Path) -> None:
     """Write ``<path>.safetensors`` and ``<path>.json``.
 
