@@ -16,6 +16,7 @@ from equipoise.tables.files import (
     write_text,
 )
 from equipoise.tables.foreign import read_foreign, read_texts
+from equipoise.tables.journal import RequestLog
 from equipoise.tables.nouns import (
     ATTRITION,
     COHORT,
@@ -34,6 +35,7 @@ from equipoise.tables.nouns import (
 )
 from equipoise.tables.parquet import metadata, read, write
 from equipoise.tables.pixels import ImageCache, ImageWriter
+from equipoise.tables.requests import Requests, read_requests
 
 __all__ = [
     "ATTRITION",
@@ -54,6 +56,8 @@ __all__ = [
     "Contract",
     "ImageCache",
     "ImageWriter",
+    "RequestLog",
+    "Requests",
     "aside",
     "attributes",
     "check",
@@ -66,6 +70,7 @@ __all__ = [
     "read",
     "read_foreign",
     "read_json",
+    "read_requests",
     "read_texts",
     "write",
     "write_bytes",
