@@ -24,6 +24,7 @@ _SUBMODULES = (
     "ingest",
     "metrics",
     "mitigations",
+    "monitor",
     "pages",
     "phantoms",
     "policies",

@@ -9,6 +9,7 @@ TITLES = {
     "adapt": "Fit probes with and without mitigation; select; lock operating points.",
     "audit": "Count and estimate performance for every declared subgroup.",
     "gate": "Hold the estimates against a policy and give the verdict.",
+    "monitor": "Watch a model in use: alarms, early warnings, drift, late labels.",
     "report": "Write one self-contained HTML page of it all.",
 }
 """Stage → what it does, in the order of the way of the data."""

@@ -1,5 +1,7 @@
-"""Streams of cases cut into blocks, one bet each; where a block ends never depends on outcomes."""
+"""Streams of cases cut into blocks, one bet each; who is in a block never depends on outcomes."""
 
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +10,9 @@ import numpy.typing as npt
 Reals = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 Integers = npt.NDArray[np.int64]
+
+_SHARE = 3
+"""A block takes one in so many of those who wait, the first of them, and one at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +26,7 @@ class Blocks:
     last
         Index of the case that closed each block, ``(blocks,)``.
     n_first, n_second
-        Cases of each arm in each block, ``(blocks,)``.
+        Cases of each arm in each block, ``(blocks,)``; one of them is 1.
     """
 
     first: Reals
@@ -34,9 +39,10 @@ class Blocks:
 def blocks(values: Reals, in_first: Flags) -> Blocks:
     """Return the blocks of two arms, in the order in which their cases came.
 
-    A block is closed as soon as both arms have a case in it, and takes all that waited. So the
-    arms are compared at the same time: a rate that moves for both does not look like a gap. Cases
-    after the last block wait for the next.
+    A case that finds others of the other arm waiting makes a block with the first third of them
+    (at least one); else it waits. So arms of any sizes are nearly all used, and compared at about
+    the same time: a rate that moves for both does not look like a gap. Cases that wait are kept
+    for later blocks.
 
     Parameters
     ----------
@@ -49,36 +55,33 @@ def blocks(values: Reals, in_first: Flags) -> Blocks:
     --------
     >>> made = blocks(np.array([1.0, 0.0, 1.0, 1.0]), np.array([True, True, False, True]))
     >>> made.first.tolist(), made.second.tolist(), made.last.tolist()
-    ([0.5], [1.0], [2])
+    ([1.0], [1.0], [2])
     """
-    n = len(values)
-    changes = np.flatnonzero(in_first[1:] != in_first[:-1]) + 1 if n else np.empty(0, np.int64)
-    ends: list[int] = []
-    start = 0
-    for change in changes.tolist():
-        if change > start:  # a change within the cases that wait closes their block
-            ends.append(change)
-            start = change + 1
-    edges = np.array([0, *[end + 1 for end in ends]], dtype=np.int64)
-    one, two = np.where(in_first, values, 0.0), np.where(in_first, 0.0, values)
-    sums = [
-        _sums(part, edges)
-        for part in (one, two, in_first.astype(np.float64), (~in_first).astype(np.float64))
-    ]
+    found = list(_members(in_first))
+    one, two, n_one, n_two, last = [], [], [], [], []
+    for case, others in found:
+        alone, together = float(values[case]), float(values[others].mean())
+        first = bool(in_first[case])
+        one.append(alone if first else together)
+        two.append(together if first else alone)
+        n_one.append(1 if first else len(others))
+        n_two.append(len(others) if first else 1)
+        last.append(case)
     return Blocks(
-        first=sums[0] / sums[2],
-        second=sums[1] / sums[3],
-        last=edges[1:] - 1,
-        n_first=sums[2].astype(np.int64),
-        n_second=sums[3].astype(np.int64),
+        first=np.array(one, dtype=np.float64),
+        second=np.array(two, dtype=np.float64),
+        last=np.array(last, dtype=np.int64),
+        n_first=np.array(n_one, dtype=np.int64),
+        n_second=np.array(n_two, dtype=np.int64),
     )
 
 
 def ranked(scores: Reals, labels: Flags) -> tuple[Reals, Integers]:
     """Return how well positives outrank negatives, block by block; the mean is the AUROC.
 
-    Each block has one case of one class and all that waited of the other; its value is the share
-    of its pairs in which the positive has the higher score, ties half. No case is in two blocks.
+    Each block has one case of one class and some of the other, as `blocks` makes them; its value
+    is the share of its pairs in which the positive has the higher score, ties half. No case is in
+    two blocks.
 
     Parameters
     ----------
@@ -95,21 +98,21 @@ def ranked(scores: Reals, labels: Flags) -> tuple[Reals, Integers]:
     >>> values.tolist(), last.tolist()
     ([1.0, 1.0], [1, 3])
     """
-    made = blocks(np.zeros(len(scores)), labels)
-    starts = [0, *(made.last[:-1] + 1).tolist()]
-    values = [
-        _share(scores[start : end + 1], labels[start : end + 1])
-        for start, end in zip(starts, made.last.tolist(), strict=False)
-    ]
-    return np.array(values, dtype=np.float64), made.last
+    values, last = [], []
+    for case, others in _members(labels):
+        sign = 1.0 if labels[case] else -1.0
+        ahead = np.sign(sign * (scores[case] - scores[others]))
+        values.append(float((ahead + 1.0).mean() / 2.0))
+        last.append(case)
+    return np.array(values, dtype=np.float64), np.array(last, dtype=np.int64)
 
 
-def _share(scores: Reals, labels: Flags) -> float:
-    difference = scores[labels][:, None] - scores[~labels][None, :]  # (positive, negative)
-    return float((np.sign(difference) + 1.0).mean() / 2.0)
-
-
-def _sums(values: Reals, edges: Integers) -> Reals:
-    if len(edges) == 1:
-        return np.empty(0)
-    return np.asarray(np.add.reduceat(values[: edges[-1]], edges[:-1]), dtype=np.float64)
+def _members(in_first: Flags) -> Iterator[tuple[int, list[int]]]:
+    """Yield each block: the case that closes it, and those of the other arm, the first who came."""
+    waiting: dict[bool, deque[int]] = {True: deque(), False: deque()}
+    for case, first in enumerate(in_first.tolist()):
+        others = waiting[not first]
+        if others:
+            yield case, [others.popleft() for _ in range(-(-len(others) // _SHARE))]
+        else:
+            waiting[first].append(case)

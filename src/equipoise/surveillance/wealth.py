@@ -13,10 +13,10 @@ import numpy.typing as npt
 
 Reals = npt.NDArray[np.float64]
 
-STEADY = {0.1: 0.09, 0.3: 0.30, 0.5: 0.21}
+STEADY = {0.1: 0.08, 0.3: 0.27, 0.5: 0.19}
 """Share of the wealth that is bet each time → stake of that gambler at the start."""
 
-FOLLOWING = {30: 0.20, 90: 0.20}
+FOLLOWING = {30: 0.23, 90: 0.23}
 """Half-life (bets) of the memory of a gambler who bets what would have been best → stake."""
 
 _MOST = 0.9
@@ -24,6 +24,9 @@ _MOST = 0.9
 
 _PRIOR = 1.6
 """Sum of squares that a following gambler starts from, about that of 8 bets."""
+
+_HELD = -1.0
+"""What past losses count at most: good years do not make a follower blind to bad ones."""
 
 
 def log_wealth(gains: Sequence[float] | Reals) -> Reals:
@@ -78,7 +81,7 @@ def _followed(won: Reals, half_life: int) -> Iterator[float]:
     total, squares = 0.0, 0.0
     for gain in won.tolist():
         yield min(max(total / (squares + _PRIOR), 0.0), _MOST)
-        total, squares = keep * total + gain, keep * squares + gain * gain
+        total, squares = max(keep * total + gain, _HELD), keep * squares + gain * gain
 
 
 def gap_gains(lower: Reals, higher: Reals, tolerance: float) -> Reals:
