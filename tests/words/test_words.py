@@ -13,11 +13,11 @@ from equipoise.errors import InvalidConfiguration, UnknownName
 SOURCE = Path(words.__file__).parent.parent
 SPEAKERS = [
     path
-    for folder in ("report", "figures")
+    for folder in ("report", "pages", "monitor", "figures")
     for path in sorted((SOURCE / folder).rglob("*"))
     if path.suffix in {".py", ".jinja"}
 ]
-FILES = (".parquet", ".json", ".css", ".html", ".jinja")
+FILES = (".parquet", ".json", ".css", ".html", ".jinja", ".csv")
 FORBIDDEN = re.compile(r"\b(un)?fair(ness|er|est|ly)?\b|unbias|debias|\bsolv", re.IGNORECASE)
 
 
@@ -114,7 +114,11 @@ def _used() -> tuple[set[str], set[str], set[str]]:
         families |= set(re.findall(r"named\((?:texts, )?['\"]([a-z_]+)['\"]", text))
     own = (SOURCE / "words" / "texts.py").read_text(encoding="utf-8")
     exact |= set(re.findall(r"\"(group\.[a-z_]+)\"", own))
-    return exact - {"equipoise.report"}, openings, families
+    return (
+        exact - {f"equipoise.{name}" for name in ("report", "pages", "monitor")},
+        openings,
+        families,
+    )
 
 
 def _bare(path: Path) -> Iterator[str]:

@@ -15,6 +15,9 @@ from equipoise.errors import InvalidConfiguration
 
 _OWN = ("config", "out", "workers")
 
+_ARGUMENTS = {"monitor": "bundle"}
+"""Stage → the option that may stand first, without its flag."""
+
 
 def command(kind: str) -> Callable[..., None]:
     """Return the command of a stage: an input folder per noun, a flag per option."""
@@ -29,6 +32,8 @@ def command(kind: str) -> Callable[..., None]:
         from equipoise.study import execute, validated
 
         options = from_file(said["config"]) if said["config"] else {}
+        if said.get("argument") is not None:
+            options[_ARGUMENTS[kind]] = said["argument"]
         for name, field in fields.items():
             if said.get(name) is not None:
                 options[name] = _value(said[name], field, name)
@@ -49,7 +54,7 @@ def command(kind: str) -> Callable[..., None]:
             outcome = execute(found, checked, folders, out, scope)
             watch.ended(outcome)
         settled(kind, outcome)
-        if "verdict" in found.gives:
+        if (out / "verdict.json").is_file():
             from equipoise.cli.studies import told_verdict
 
             raise typer.Exit(told_verdict(out / "verdict.json"))
@@ -59,6 +64,8 @@ def command(kind: str) -> Callable[..., None]:
     ]
     parameters += [_flag(name, field) for name, field in fields.items()]
     parameters += _own()
+    if kind in _ARGUMENTS:
+        parameters.insert(0, _argument(_ARGUMENTS[kind], fields[_ARGUMENTS[kind]]))
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in parameters}
     return run
@@ -68,6 +75,11 @@ def _input(noun: str, *, required: bool) -> inspect.Parameter:
     option = typer.Option(f"--from-{noun}", help=f"Folder of the stage that gave the {noun}.")
     kind = Annotated[Path, option] if required else Annotated[Path | None, option]
     return _parameter(f"from_{noun}", kind, inspect.Parameter.empty if required else None)
+
+
+def _argument(name: str, field: FieldInfo) -> inspect.Parameter:
+    argument = typer.Argument(help=field.description, metavar=name.upper())
+    return _parameter("argument", Annotated[str | None, argument], None)
 
 
 def _flag(name: str, field: FieldInfo) -> inspect.Parameter:
@@ -113,8 +125,8 @@ def _parameter(name: str, annotation: object, default: object) -> inspect.Parame
 
 def _is_text(field: FieldInfo) -> bool:
     kinds = get_args(field.annotation) if get_origin(field.annotation) else (field.annotation,)
-    if get_origin(field.annotation) is Literal:
-        return True
+    if get_origin(field.annotation) in {Literal, list}:
+        return get_origin(field.annotation) is Literal
     return all(kind in {str, Path, type(None)} for kind in kinds)
 
 
@@ -122,9 +134,11 @@ def _value(said: str, field: FieldInfo, name: str) -> object:
     if _is_text(field):
         return said
     try:
-        return yaml.safe_load(said)
+        value = yaml.safe_load(said)
     except yaml.YAMLError as error:
         raise InvalidConfiguration(f"--{name}: not readable as YAML ({error})") from error
+    # One text where a list of texts is asked for, as --labels late.csv, is a list of one.
+    return [value] if field.annotation == list[str] and isinstance(value, str) else value
 
 
 def from_file(path: Path) -> dict[str, object]:

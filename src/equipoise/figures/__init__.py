@@ -7,6 +7,7 @@ table gives the same bytes.
 from equipoise.figures.differences import SYMBOLS, contrast_name, contrasts, subgroup_key
 from equipoise.figures.forests import forest
 from equipoise.figures.numbers import bracketed, percent, plain, signed, signed_bracketed
+from equipoise.figures.panels import Line, Rule, panel
 from equipoise.figures.reasons import bare_reason, short_reason
 from equipoise.figures.rows import family_name, row_name
 from equipoise.figures.shares import bars
@@ -14,6 +15,8 @@ from equipoise.figures.spans import Span, attributes_of, spans
 
 __all__ = [
     "SYMBOLS",
+    "Line",
+    "Rule",
     "Span",
     "attributes_of",
     "bare_reason",
@@ -23,6 +26,7 @@ __all__ = [
     "contrasts",
     "family_name",
     "forest",
+    "panel",
     "percent",
     "plain",
     "row_name",

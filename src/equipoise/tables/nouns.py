@@ -234,6 +234,60 @@ LABELS = Contract(
 )
 """Labels of cases that were scored before, with the time (UTC) at which each became known."""
 
+MONITORING = Contract(
+    "monitoring",
+    "period × question, or period × chart",
+    {
+        "period": _TEXT,
+        "kind": Column("text", among=("contrast", "floor", "chart")),
+        "criterion": Column("text", nullable=True),
+        "finding": _TEXT,
+        "operating_point": Column("text", nullable=True),
+        "metric": _TEXT,
+        "contrast": Column("text", nullable=True, among=("reference", "rest")),
+        "against": Column("text", nullable=True),
+        "direction": Column("text", nullable=True, among=("below", "above")),
+        "bound": Column("real", nullable=True),
+        "n_first": _N,
+        "n_second": _N,
+        "value_first": Column("real", nullable=True),
+        "value_second": Column("real", nullable=True),
+        "log_e": Column("real", nullable=True),
+        "log_e_adjusted": Column("real", nullable=True),
+        "cusum": Column("real", nullable=True, low=0),
+        "cusum_limit": Column("real", nullable=True, low=0),
+        "basis": Column("text", among=("labels",)),
+        "status": Column(
+            "text", among=("alarm", "warning", "watched", "no labels", "no reference")
+        ),
+    },
+    other={"text": Column("text", nullable=True)},
+)
+"""How a question stood at the end of a period, from the labels that had come by then.
+
+The values are of the labels that came in the period; `n` counts patients since the start; a null
+attribute is not restricted. `log_e` is the natural logarithm of the e-value, `log_e_adjusted` that
+after closed testing over all questions: it is held against ``log(1/level)``."""
+
+DRIFT = Contract(
+    "drift",
+    "period × group × what is compared",
+    {
+        "period": _TEXT,
+        "group": _TEXT,
+        "what": _TEXT,
+        "against": Column("text", among=("reference", "first periods")),
+        "n": _N,
+        "n_before": _N,
+        "distance": Column("real", low=0, high=1),
+        "p": Column("real", low=0, high=1),
+        "level": Column("real", low=0, high=1),
+        "status": Column("text", among=("changed", "unchanged", "too few")),
+    },
+    other={"text": Column("text", nullable=True)},
+)
+"""Whether scores, embeddings or the acquisition mix of a period differ; a warning, no verdict."""
+
 CONTRACTS = {
     contract.name: contract
     for contract in (
@@ -250,5 +304,7 @@ CONTRACTS = {
         ESTIMATES,
         REQUESTS,
         LABELS,
+        MONITORING,
+        DRIFT,
     )
 }
