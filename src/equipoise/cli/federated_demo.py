@@ -6,6 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
+from equipoise import tables
 from equipoise.cli.showing import table, talk
 from equipoise.federate import Federation, declared, text
 from equipoise.study.spending import measured
@@ -20,14 +21,13 @@ def demonstrate(out: Path, patients: int) -> int:
     from equipoise.federate import analysing, processes
     from equipoise.federate.provisioning import provisioned
     from equipoise.federate.simulating import need_flare, simulated
-    from equipoise.tables import make_folder, write_text
 
     need_flare()
     study = _study()
     console = talk()
     console.print(f"drawing {patients} phantom patients of three hospitals")
-    places = _hospitals(make_folder(out / "hospitals"), patients)
-    write_text(out / "federation.yaml", text(study))
+    places = _hospitals(tables.make_folder(out / "hospitals"), patients)
+    tables.write_text(out / "federation.yaml", text(study))
     rows = []
     with measured() as spent:
         whole = _pooled(study, places)
@@ -50,6 +50,9 @@ def demonstrate(out: Path, patients: int) -> int:
     apart.append(_apart(whole, found))
     rows.append(["four processes, TLS", _number(said["seconds"]), cpu, *_rounds(found)])
     _told(rows, apart)
+    console.print(f"verdict of the demo's policy, pooled: [bold]{_verdict(whole)}[/]")
+    estimates = tables.read(found / "estimates.parquet", tables.ESTIMATES)
+    console.print(f"verdict of the demo's policy, federated: [bold]{_verdict(estimates)}[/]")
     return 0 if max(apart) <= _EXACT else 1
 
 
@@ -68,6 +71,7 @@ def _study() -> Federation:
             "findings": [FINDING],
             "candidate": "observer",
             "operating_points": {"screening": round(_squeezed(0.5), 6)},
+            "intersections": 1,
             "minimum": {"positives": 20, "negatives": 20, "patients": 20},
             "minimum_cell": 5,
             "patients_disjoint": True,
@@ -85,12 +89,11 @@ def _squeezed(score: float) -> float:
 def _hospitals(folder: Path, patients: int) -> dict[str, Path]:
     """Draw a bench with lesions less visible in women, and give each hospital its own rows."""
     from equipoise import phantoms
-    from equipoise.tables import make_folder, write
-    from equipoise.tables.nouns import COHORT, PREDICTIONS
 
     options = phantoms.Options(
         patients=patients,
         seed=7,
+        missing=phantoms.Missing(sex=0.06, age=0.06),
         biases=(phantoms.LowerVisibility(group={"sex": "F"}, factor=0.6),),
     )
     drawn = phantoms.scenes(options)
@@ -102,10 +105,10 @@ def _hospitals(folder: Path, patients: int) -> dict[str, Path]:
     made = cohort.with_columns(pl.Series("score", score / (1.0 + score), dtype=pl.Float32))
     places = {}
     for (site,), part in made.group_by("site", maintain_order=True):
-        places[str(site)] = make_folder(folder / str(site))
-        write(part.drop("score"), places[str(site)] / "cohort.parquet", COHORT)
+        places[str(site)] = tables.make_folder(folder / str(site))
+        tables.write(part.drop("score"), places[str(site)] / "cohort.parquet", tables.COHORT)
         scores = part.select("image_id", pl.col("score").alias(f"score:{phantoms.FINDING}"))
-        write(scores, places[str(site)] / "predictions.parquet", PREDICTIONS)
+        tables.write(scores, places[str(site)] / "predictions.parquet", tables.PREDICTIONS)
     return places
 
 
@@ -122,16 +125,27 @@ def _pooled(study: Federation, places: Mapping[str, Path]) -> pl.DataFrame:
 
 def _apart(whole: pl.DataFrame, found: Path) -> float:
     """Return the largest difference of any value or limit of a group that no site withheld."""
-    from equipoise.tables import ESTIMATES, read
-
     key = ["finding", "operating_point", "metric", "level", "interval"]
-    key += [name for name in whole.columns if name not in ESTIMATES.columns]
+    key += [name for name in whole.columns if name not in tables.ESTIMATES.columns]
     own = pl.col("contrast").is_null() & (pl.col("interval") == "pointwise")
-    told = read(found / "estimates.parquet", ESTIMATES).filter(own, pl.col("value").is_not_null())
+    told = tables.read(found / "estimates.parquet", tables.ESTIMATES).filter(
+        own, pl.col("value").is_not_null()
+    )
     both = whole.filter(own).join(told, on=key, nulls_equal=True, suffix=":found")
     both = both.filter(pl.col("n_images") == pl.col("n_images:found"))
     apart = [(pl.col(name) - pl.col(f"{name}:found")).abs().max() for name in _NUMBERS]
     return max(_number(both.select(one).item()) for one in apart)
+
+
+def _verdict(estimates: pl.DataFrame) -> str:
+    from importlib import resources
+
+    import yaml
+
+    from equipoise import policies
+
+    policy = resources.files("equipoise.study").joinpath("demo", "policy.yaml").read_text("utf-8")
+    return policies.judge(estimates, policies.validated(yaml.safe_load(policy))).verdict.value
 
 
 def _number(said: object) -> float:
@@ -139,9 +153,7 @@ def _number(said: object) -> float:
 
 
 def _rounds(found: Path) -> list[float | None]:
-    from equipoise.tables import read_json
-
-    rounds = read_json(found / "spent.json")["rounds"]
+    rounds = tables.read_json(found / "spent.json")["rounds"]
     times = [_number(one["seconds"]) for one in rounds] if isinstance(rounds, list) else []
     return [times[0], sum(times[1:])] if times else [None, None]
 

@@ -130,7 +130,7 @@ def stop(deployment: _Deployment, only: _Only = None) -> None:
 
 def demo(
     out: _Out = Path("demo-federate"),
-    patients: Annotated[int, typer.Option(help="Phantom patients over all sites.", min=60)] = 900,
+    patients: Annotated[int, typer.Option(help="Phantom patients over all sites.", min=300)] = 1500,
 ) -> None:
     """Audit three phantom hospitals: pooled, simulated, and between four processes with TLS."""
     from equipoise.cli.federated_demo import demonstrate
