@@ -123,9 +123,51 @@ def estimate(people: Population, table: pl.DataFrame, plan: Plan) -> Estimated:
     found = [numbers(question, compared, plan.minimum) for question in asked]
     second = moments(asked, found, compared, patients=people.patients)
     counts = count(people, table, candidate=plan.candidate)
-    attributes = tuple(levels_of(table))
-    sheet = Sheet(attributes, counts, compared, people.clustered)
-    spans = ranges(compared, second.values, len(asked))
+    sheet = Sheet(tuple(levels_of(table)), counts, compared, people.clustered)
+    unscored = {sample.finding: sample.unscored for sample in people.samples}
+    return answered((asked, found), second, sheet, plan, unscored=unscored)
+
+
+def answered(
+    counted: tuple[list[Question], list[Numbers]],
+    second: Moments,
+    sheet: Sheet,
+    plan: Plan,
+    *,
+    unscored: Mapping[str, int],
+) -> Estimated:
+    """Return all estimates from what was counted: no image and no patient is looked at.
+
+    Parameters
+    ----------
+    counted
+        The questions and the answers to them.
+    second
+        Second moments of the influence values.
+    sheet
+        The table *counts*, the arms and contrasts.
+    plan
+        What is estimated.
+    unscored
+        Finding → images with a label and no score.
+
+    Examples
+    --------
+    >>> from equipoise.metrics.groups import subgroups
+    >>> from equipoise.metrics.samples import population
+    >>> table, plan = subgroups({"sex": ["F"]}), Plan({}, ("auroc",), Minimum(), "probe")
+    >>> rows = pl.DataFrame({"sex": ["F"], "label:x": [True], "score:x": [0.8]})
+    >>> people = population(rows, table, patient=None)
+    >>> compared = arms(table, people.cells, {})
+    >>> asked = questions(people.samples, [metric("auroc")])
+    >>> found = [numbers(question, compared, plan.minimum) for question in asked]
+    >>> second = moments(asked, found, compared, patients=1)
+    >>> sheet = Sheet(("sex",), count(people, table, candidate="probe"), compared, False)
+    >>> answered((asked, found), second, sheet, plan, unscored={}).family_groups
+    0
+    """
+    asked, found = counted
+    spans = ranges(sheet.compared, second.values, len(asked))
     rng = np.random.default_rng(plan.seed)
     sets = [span.members for span in spans if span.several]
     groups = joint(second.joint_values, LEVEL, rng, n=plan.draws, sets=sets)
@@ -141,15 +183,15 @@ def estimate(people: Population, table: pl.DataFrame, plan: Plan) -> Estimated:
         chance = next(by_chance) if span.several else None
         values = found[span.question].value[second.values.member[span.members]]
         frames.append(range_row(sheet, asked[span.question], span, values=values, chance=chance))
-    rows = pl.concat([ordered_columns(frame, attributes) for frame in frames])
+    rows = pl.concat([ordered_columns(frame, sheet.attributes) for frame in frames])
     return Estimated(
         estimates=check(rows, ESTIMATES),
-        counts=counts,
+        counts=sheet.counts,
         critical_groups=groups.critical,
         critical_contrasts=contrasts.critical,
         family_groups=len(second.values.question),
         family_contrasts=len(second.differences.question),
-        unscored={sample.finding: sample.unscored for sample in people.samples},
+        unscored=unscored,
     )
 
 

@@ -6,7 +6,7 @@ of several metrics and findings, is a sum of products over patients; here in one
 patients at a time, so that memory does not grow with the cohort.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,15 +89,38 @@ def moments(
     >>> moments([asked], [found], compared, patients=4).variance.round(9).tolist()
     [[0.125]]
     """
+    return summed(_blocks(asked, found, compared, patients), found, compared)
+
+
+def summed(blocks: Iterable[Reals], found: list[Numbers], compared: Arms) -> Moments:
+    """Return the second moments of influence values, given block by block.
+
+    Parameters
+    ----------
+    blocks
+        Each of shape ``(questions, arms, some patients)``, all of a patient in one block.
+    found, compared
+        What says which estimates there are.
+
+    Examples
+    --------
+    >>> from equipoise.metrics.numbers import Numbers
+    >>> n = np.array([40])
+    >>> found = Numbers(np.array([0.5]), n // 2, n, n, (n, n), (n, n), (None,))
+    >>> compared = Arms(np.ones((1, 1), dtype=bool), ("everybody",), (), ({"sex": None},))
+    >>> made = summed([np.full((1, 1, 2), 0.1), np.full((1, 1, 3), 0.1)], [found], compared)
+    >>> made.variance.round(9).tolist(), made.joint_values.round(9).tolist()
+    ([[0.05]], [[0.05]])
+    """
     values, differences = families(found, compared)
-    shape = len(asked), len(compared.names)
+    shape = len(found), len(compared.names)
     variance, fourth = np.zeros(shape), np.zeros(shape)
-    covariance = np.zeros((len(asked), len(compared.contrasts)))
+    covariance = np.zeros((len(found), len(compared.contrasts)))
     joint_values = np.zeros((len(values.question),) * 2)
     joint_differences = np.zeros((len(differences.question),) * 2)
     first = np.array([c.group for c in compared.contrasts], dtype=np.int64)
     second = np.array([c.against for c in compared.contrasts], dtype=np.int64)
-    for block in _blocks(asked, found, compared, patients):  # (question, arm, patient)
+    for block in blocks:  # (question, arm, patient)
         square = block**2
         variance += square.sum(axis=2)
         fourth += np.einsum("qap,qap->qa", square, square)

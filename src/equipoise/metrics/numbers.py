@@ -1,5 +1,6 @@
 """What is counted for one question of all arms, and what is lacking to answer it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -130,16 +131,7 @@ def numbers(question: Question, compared: Arms, minimum: Minimum) -> Numbers:
     negative = images(sample, ~sample.label, inside), patients(sample, ~sample.label, inside)
     trial = question.trials()
     counted = images(sample, trial, inside), patients(sample, trial, inside)
-    if question.metric.kind == "ranking":
-        needs = [
-            (positive[0], "positives", minimum.positives),
-            (negative[0], "negatives", minimum.negatives),
-            (positive[1], "patients with positives", minimum.patients),
-            (negative[1], "patients with negatives", minimum.patients),
-        ]
-    else:
-        needs = _needs(question.metric, counted, minimum)
-    lacking = tuple(_lacking(name, position, needs) for position, name in enumerate(compared.names))
+    lacking = lacking_of(question.metric, compared.names, (positive, negative, counted), minimum)
     fine = np.array([why is None for why in lacking], dtype=bool)
     rate = question.metric.kind == "rate"
     events = images(sample, trial & (question.outcome() > 0), inside) if rate else None
@@ -153,6 +145,45 @@ def numbers(question: Question, compared: Arms, minimum: Minimum) -> Numbers:
         images_by_class=(positive[0], negative[0]),
         lacking=lacking,
     )
+
+
+def lacking_of(
+    metric: Metric,
+    names: Sequence[str],
+    have: tuple[tuple[Integers, Integers], tuple[Integers, Integers], tuple[Integers, Integers]],
+    minimum: Minimum,
+) -> tuple[str | None, ...]:
+    """Return why each arm is not assessable, in words, or None.
+
+    Parameters
+    ----------
+    metric
+        The metric.
+    names
+        Each arm in words.
+    have
+        Images and patients of each arm, each of shape ``(arms,)``: positives, negatives, trials.
+    minimum
+        What an arm must have.
+
+    Examples
+    --------
+    >>> from equipoise.metrics.definitions import metric
+    >>> n = np.array([40, 12])
+    >>> lacking_of(metric("brier"), ["sex=F", "sex=M"], ((n, n), (n, n), (n, n)), Minimum())
+    (None, 'sex=M has 12 patients; 18 more are needed')
+    """
+    positive, negative, counted = have
+    if metric.kind == "ranking":
+        needs = [
+            (positive[0], "positives", minimum.positives),
+            (negative[0], "negatives", minimum.negatives),
+            (positive[1], "patients with positives", minimum.patients),
+            (negative[1], "patients with negatives", minimum.patients),
+        ]
+    else:
+        needs = _needs(metric, counted, minimum)
+    return tuple(_lacking(name, position, needs) for position, name in enumerate(names))
 
 
 def _needs(
