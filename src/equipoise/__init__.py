@@ -19,6 +19,7 @@ _SUBMODULES = (
     "encoders",
     "errors",
     "evidence",
+    "federate",
     "figures",
     "gate",
     "images",

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from equipoise import __version__
-from equipoise.cli import accepting, auditing, serving, studies
+from equipoise.cli import accepting, auditing, federating, serving, studies
 from equipoise.study.titles import TITLES
 
 _HELP = """Fairness of foundation models in medical imaging: from the first image to a verdict.
@@ -39,6 +39,12 @@ def application(words: Sequence[str]) -> typer.Typer:
         app.command(rich_help_panel=_STUDY)(command)
     for command in (accepting.wrap, serving.serve):
         app.command(rich_help_panel=_USE)(command)
+    app.add_typer(
+        federating.commands(),
+        name="federate",
+        help="One audit over several sites that share no rows.",
+        rich_help_panel=_STAGES,
+    )
     named = next((word for word in words if not word.startswith("-")), None)
     for kind, title in TITLES.items():
         if kind in _OWN:
