@@ -37,8 +37,8 @@ def application(words: Sequence[str]) -> typer.Typer:
     app.callback()(_root)
     for command in (studies.run, studies.init, studies.verify, studies.schema, studies.demo):
         app.command(rich_help_panel=_STUDY)(command)
-    for command in (accepting.wrap, serving.serve):
-        app.command(rich_help_panel=_USE)(command)
+    for use in (accepting.wrap, serving.serve):
+        app.command(rich_help_panel=_USE)(use)
     app.add_typer(
         federating.commands(),
         name="federate",

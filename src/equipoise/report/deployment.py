@@ -95,7 +95,7 @@ def _shares(found: Record) -> dict[str, float]:
 
 
 def _need(row: Record) -> dict[str, object]:
-    names = ("name", "finding", "metric", "group", "n_positive", "n_negative", "reason")
+    names = ("name", "finding", "metric", "group", "n_positive", "n_negative", "lacking", "reason")
     return {
         **{name: row.get(name) for name in names},
         "for_pass": row.get("needed_for_pass"),
