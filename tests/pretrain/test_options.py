@@ -19,7 +19,7 @@ from equipoise.errors import (
 from equipoise.pretrain.material import seen
 from equipoise.scope import Scope
 from equipoise.study import parse
-from equipoise.tables import COHORT, SPLITS, read, write
+from equipoise.tables import COHORT, EMBEDDINGS, SPLITS, WEIGHTS, read, read_json, write
 from tests.pretrain.made import given
 
 SMALL = {"steps": 2, "batch": 8, "precision": "float32", "size": 32, "widths": (8, 8, 8)}
@@ -136,3 +136,37 @@ def test_a_study_hands_the_encoder_to_embed_only_if_there_is_one() -> None:
     del stages["pretrain"]
     without = parse({"version": 1, "name": "x", "stages": {**stages, "embed": {}}})
     assert set(without.nodes[-1].givers) == {"cohort", "images"}
+
+
+def test_clusters_of_embeddings_stand_in_for_groups_and_tell_what_they_go_with(inputs, tmp_path):
+    cohort = read(inputs["cohort"] / "cohort.parquet", COHORT).sort("image_id")
+    at = (cohort["site"] == "ridge").cast(pl.Float32).to_numpy()
+    vectors = np.stack([10 * at, np.random.default_rng(0).random(len(at))], axis=1)
+    table = cohort.select("image_id").with_columns(
+        vector=pl.Series(vectors.astype(np.float32), dtype=pl.Array(pl.Float32, 2))
+    )
+    write(table, tmp_path / "e.parquet", EMBEDDINGS)
+    told = {"clusters": {"embeddings": "e.parquet", "n": 2}, "sampler": {"kind": "groups"}}
+    options = pretrain.Options(**SMALL, **told)
+    found = seen(options, inputs, Scope(base=tmp_path))
+    assert set(found.groups.counts()) == {"cluster=0", "cluster=1"}
+    assert found.associations()["site"] == 1.0
+    assert pretrain.sources(options, Scope(base=tmp_path))["clusters"] == tmp_path / "e.parquet"
+    write(table.head(3), tmp_path / "e.parquet", EMBEDDINGS)
+    with pytest.raises(InvalidTable, match=r"embeddings: \d+ of \d+ images are missing"):
+        seen(options, inputs, Scope(base=tmp_path))
+    with pytest.raises(ValueError, match="group_by and clusters are both given"):
+        pretrain.Options(**SMALL, **told, group_by=["site"])
+
+
+def test_weights_of_curate_are_drawn_by_and_the_story_says_that_they_rest_on_labels(
+    inputs, tmp_path
+):
+    cohort = read(inputs["cohort"] / "cohort.parquet", COHORT)
+    weights = cohort.select("image_id", pl.lit(1.0).alias("weight:opacity"))
+    write(weights, tmp_path / "weights.parquet", WEIGHTS)
+    out = tmp_path / "out"
+    out.mkdir()
+    options = pretrain.Options(**SMALL, sampler={"kind": "weights"})
+    pretrain.run(options, {**inputs, "weights": tmp_path}, out, Scope())
+    assert read_json(out / "pretraining.json")["sampler"]["rests_on_labels"] is True
