@@ -174,7 +174,7 @@ def _steps(
     yield "gate", policy, {"estimates": out / "audit"}
     report = {
         "title": f"Local acceptance of {bundle.name}",
-        "intended_use": bundle.manifest.intended_use,
+        "intended_use": _use(bundle),
     }
     everything = {
         "cohort": local,
@@ -184,6 +184,17 @@ def _steps(
         "verdict": out / "gate",
     }
     yield "report", report, {k: v for k, v in everything.items() if k in _report_takes()}
+
+
+def _use(bundle: bundles.Bundle) -> str:
+    """Return the intended use, and before it, where the first page shows it, any override."""
+    given = bundle.override
+    if given is None:
+        return bundle.manifest.intended_use
+    return (
+        f"RELEASED BY OVERRIDE, not by a pass: {given.name} answers for it until {given.expires} "
+        f"({given.reason}). {bundle.manifest.intended_use}"
+    )
 
 
 def _report_takes() -> tuple[str, ...]:
