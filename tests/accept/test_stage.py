@@ -118,7 +118,7 @@ def test_the_same_test_again_has_nothing_to_do(tested, away):
         tested.bundle.folder,
         away,
         tested.folder,
-        on=TODAY,
+        on=date(2026, 11, 26),
         options=QUICK,
         watch=Watch(ended=lambda outcome: states.append(outcome.state)),
     )
