@@ -118,7 +118,7 @@ def test_the_same_test_again_has_nothing_to_do(tested, away):
         tested.bundle.folder,
         away,
         tested.folder,
-        on=TODAY,
+        on=date(2026, 11, 26),
         options=QUICK,
         watch=Watch(ended=lambda outcome: states.append(outcome.state)),
     )
@@ -246,7 +246,12 @@ def test_an_override_that_holds_is_shown_in_every_record_and_saves_nobody(
     assert "override of A. Lee until 2026-12-31: a pilot" in done.sentence
     for name in ("acceptance.json", "selection.json"):
         assert tables.read_json(done.folder / "accept" / name)["override"]["name"] == "A. Lee"
-    for folder in (done.folder, done.folder / "accept"):
+    for name in ("audit/audit.json", "gate/verdict.json"):
+        said = tables.read_json(done.folder / name)
+        assert (said["override"]["name"], said["bundle"]) == ("A. Lee", done.bundle.digest)
+    page = (done.folder / "report" / "report.html").read_text(encoding="utf-8")
+    assert "RELEASED BY OVERRIDE, not by a pass: A. Lee answers for it until 2026-12-31" in page
+    for folder in (done.folder, done.folder / "accept", done.folder / "gate"):
         said = evidence.read_statement(folder)["predicate"]["result"]
         assert said["override"]["name"] == "A. Lee"
 
