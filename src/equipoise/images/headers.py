@@ -2,9 +2,11 @@
 
 import hashlib
 import math
+from functools import cache
 
 from pydicom import Dataset
 from pydicom.multival import MultiValue
+from pydicom.tag import BaseTag, Tag
 
 _LOSSY = ("4.50", "4.51", "4.81", "4.91", "4.93", "4.203", "4.111", "4.112")
 _NOT_COMPRESSED = ("", ".1", ".2")  # implicit little, explicit little, explicit big endian
@@ -112,10 +114,19 @@ def _device(dataset: Dataset) -> str | None:
     return hashlib.sha256("\n".join([*maker, serial]).encode()).hexdigest()[:12]
 
 
+@cache
+def _number_of(keyword: str) -> BaseTag:
+    return Tag(keyword)
+
+
 def _value(dataset: Dataset, tag: str) -> object:
-    """Return a value, or nothing if it is absent or is not what its type allows."""
+    """Return a value, or nothing if it is absent or is not what its type allows.
+
+    By number, not by name: pydicom takes twenty times as long to find that a name is not there.
+    """
     try:
-        value: object = dataset.get(tag)
+        number = _number_of(tag)
+        value: object = dataset[number].value if number in dataset else None
     except (ValueError, TypeError, OverflowError, AttributeError, KeyError, NotImplementedError):
         return None
     return value
