@@ -9,7 +9,7 @@ from equipoise.monitor.stage import run, sources
 
 VERSION = 1
 NEEDS: tuple[str, ...] = ()
-WANTS = ("cohort", "embeddings")
+WANTS = ("bundle", "cohort", "embeddings", "late_labels")
 GIVES = ("monitoring",)
 
 __all__ = ["GIVES", "NEEDS", "VERSION", "WANTS", "Options", "run", "sources"]

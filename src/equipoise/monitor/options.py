@@ -11,7 +11,11 @@ class Options(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    bundle: str = Field(description="The bundle that is in use: its folder or zip.")
+    bundle: str | None = Field(
+        default=None,
+        description="The bundle that is in use: its folder or zip; that of the stage release, if "
+        "it is given by one.",
+    )
     log: str | None = Field(
         default=None, description="Folder of the request log that `equipoise serve` writes."
     )
@@ -23,7 +27,8 @@ class Options(BaseModel):
     labels: list[str] = Field(
         default_factory=list,
         description="Labels that came since, CSV or Parquet: case_id, labelled_at, "
-        "label:<finding>. With a cohort and without these, its own labels are taken.",
+        "label:<finding>. With a cohort and without these, its own labels are taken, as if "
+        "each had come with its case.",
     )
     period: Literal["month", "week"] = Field(
         default="month", description="What one row of the tables and one step of a chart is."
@@ -52,7 +57,7 @@ class Options(BaseModel):
         description="First periods with which a group's later embeddings are compared.",
     )
     run_length: int = Field(
-        default=1000,
+        default=10_000,
         ge=50,
         le=100_000,
         description="CUSUM: mean number of cases between false warnings.",

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from equipoise import bundles, tables
+from equipoise.errors import InvalidConfiguration
 from equipoise.monitor import told
 from equipoise.monitor.adjudicating import adjudication
 from equipoise.monitor.cases import Cases, gathered, periods
@@ -25,6 +26,8 @@ from equipoise.monitor.saying import Seen, content
 from equipoise.monitor.watching import Watch, watch
 from equipoise.scope import Scope
 
+_LATE = "labels_late.csv"
+
 
 def sources(options: Options, scope: Scope) -> dict[str, Path]:
     """Return the bundle, the log or tables, and the labels.
@@ -35,7 +38,7 @@ def sources(options: Options, scope: Scope) -> dict[str, Path]:
     >>> {name: path.as_posix() for name, path in named.items()}
     {'bundle': 'b.zip', 'log': 'logs', 'labels 1': 'late.csv'}
     """
-    found = {"bundle": scope.resolve(options.bundle)}
+    found = {} if options.bundle is None else {"bundle": scope.resolve(options.bundle)}
     if options.log:
         found["log"] = scope.resolve(options.log)
     for name, paths in (("table", options.tables), ("labels", options.labels)):
@@ -51,7 +54,8 @@ def run(options: Options, inputs: Mapping[str, Path], out: Path, scope: Scope) -
     options
         The bundle, what it was asked, and the labels that came.
     inputs
-        Folders of *cohort* and *embeddings*, if these are watched; else none.
+        Folders of *cohort* and *embeddings*, if these are watched; of *bundle* and *late_labels*,
+        if stages gave them.
     out
         Gets ``verdict.json``, ``monitoring.parquet``, ``drift.parquet``, ``monitoring.json``,
         ``adjudicate.csv`` and ``monitor.html``.
@@ -68,9 +72,9 @@ def run(options: Options, inputs: Mapping[str, Path], out: Path, scope: Scope) -
         If the bundle is not as it was released.
     """
     scope.progress("cases", 0, 4)
-    bundle = bundles.opened(scope.resolve(options.bundle), scope)
+    bundle = bundles.opened(_bundle(options, inputs, scope), scope)
     cases = gathered(options, inputs, bundle, scope)
-    given = read([scope.resolve(path) for path in options.labels], bundle.findings)
+    given = read(_labels(options, inputs, scope), bundle.findings)
     labelled = joined(cases, given, options.as_of)
     scope.progress("questions", 1, 4)
     seen = _seen(options, bundle, cases, labelled)
@@ -87,6 +91,24 @@ def run(options: Options, inputs: Mapping[str, Path], out: Path, scope: Scope) -
         "alarms": sum(one.alarm is not None for one in seen.watch.watched),
         "notes": dict(seen.notes),
     }
+
+
+def _bundle(options: Options, inputs: Mapping[str, Path], scope: Scope) -> Path:
+    if options.bundle is not None:
+        return scope.resolve(options.bundle)
+    if "bundle" not in inputs:
+        raise InvalidConfiguration(
+            "monitor: no bundle is named", hint="as in bundle: model.zip, or after a release"
+        )
+    folder = inputs["bundle"] / "bundle"
+    return folder if folder.is_dir() else inputs["bundle"]
+
+
+def _labels(options: Options, inputs: Mapping[str, Path], scope: Scope) -> list[Path]:
+    """Return the files of labels; a bench of phantoms may have left one."""
+    found = [scope.resolve(path) for path in options.labels]
+    late = inputs["late_labels"] / _LATE if "late_labels" in inputs else None
+    return [*found, late] if late is not None and late.is_file() else found
 
 
 def _seen(options: Options, bundle: bundles.Bundle, cases: Cases, labelled: Labelled) -> Seen:

@@ -16,8 +16,17 @@ from equipoise.phantoms.biases import (
 )
 from equipoise.phantoms.cohorts import FINDING, cohort, truth
 from equipoise.phantoms.draws import Scene, scenes
+from equipoise.phantoms.lateness import late_labels
 from equipoise.phantoms.observer import THRESHOLD, scores
-from equipoise.phantoms.options import Age, ImagesPerPatient, Missing, Options, Site
+from equipoise.phantoms.options import (
+    Age,
+    ImagesPerPatient,
+    LabelsLate,
+    LateGroup,
+    Missing,
+    Options,
+    Site,
+)
 from equipoise.phantoms.pictures import images
 from equipoise.phantoms.population import contrasts, population
 from equipoise.phantoms.writing import run
@@ -25,7 +34,7 @@ from equipoise.phantoms.writing import run
 VERSION = 1
 NEEDS: tuple[str, ...] = ()
 WANTS: tuple[str, ...] = ()
-GIVES: tuple[str, ...] = ("dicom",)
+GIVES: tuple[str, ...] = ("dicom", "late_labels")
 
 __all__ = [
     "FINDING",
@@ -38,6 +47,8 @@ __all__ = [
     "Bias",
     "ImagesPerPatient",
     "LabelNoise",
+    "LabelsLate",
+    "LateGroup",
     "LookAlikes",
     "LowerVisibility",
     "Missing",
@@ -51,6 +62,7 @@ __all__ = [
     "cohort",
     "contrasts",
     "images",
+    "late_labels",
     "population",
     "run",
     "scenes",

@@ -4,7 +4,15 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from equipoise.errors import InvalidConfiguration, nearest
 from equipoise.phantoms.biases import Bias, Group, Shortcut, check_kinds, checked_group
@@ -93,6 +101,33 @@ class Missing(_Part):
     label: float = Field(default=0.01, ge=0, lt=1, description="Share not assessed (of images).")
 
 
+class LateGroup(_Part):
+    """How labels come in one group, where it is not as elsewhere."""
+
+    group: Group = Field(description="As {sex: F}; by true attributes.")
+    mean_days: float | None = Field(default=None, gt=0, description="Mean days to a label.")
+    never_share: float | None = Field(
+        default=None, ge=0, lt=1, description="Share of images that never get a label."
+    )
+
+    @field_validator("group", mode="after")
+    @classmethod
+    def _known(cls, group: Group) -> Group:
+        return checked_group(group, "labels_late")
+
+
+class LabelsLate(_Part):
+    """Labels that come after their images, or never: what a monitor in use has to live with."""
+
+    mean_days: float = Field(default=30.0, gt=0, description="Mean days (exponential) to a label.")
+    never_share: float = Field(
+        default=0.0, ge=0, lt=1, description="Share of images that never get a label."
+    )
+    groups: tuple[LateGroup, ...] = Field(
+        default=(), description="Groups in which it is otherwise; a later one stands above."
+    )
+
+
 _SITES = (
     Site(
         name="harbour",
@@ -161,6 +196,10 @@ class Options(_Part):
     biases: tuple[Bias, ...] = Field(
         default=(), description="What is planted; none: groups are exchangeable given the label."
     )
+    labels_late: LabelsLate | None = Field(
+        default=None,
+        description="If given, labels_late.csv tells when each label came; null writes none.",
+    )
     truth_patients: int = Field(
         default=20000,
         ge=2,
@@ -170,6 +209,14 @@ class Options(_Part):
         default=({"sex": "F"}, {"sex": "M"}),
         description="Groups whose population contrasts are told, beside those of the biases.",
     )
+
+    @model_serializer(mode="wrap")
+    def _unsaid(self, told: SerializerFunctionWrapHandler) -> dict[str, object]:
+        """Leave out what is not asked for: a bench of before has the bytes of before."""
+        said: dict[str, object] = told(self)
+        if said.get("labels_late") is None:
+            said.pop("labels_late", None)
+        return said
 
     @field_validator("biases", mode="before")
     @classmethod

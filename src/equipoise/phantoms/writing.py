@@ -10,6 +10,7 @@ from equipoise.errors import StorageFailure
 from equipoise.phantoms.cohorts import labels_text, truth
 from equipoise.phantoms.draws import Scene, listed, scenes
 from equipoise.phantoms.files import save
+from equipoise.phantoms.lateness import late_labels, late_text
 from equipoise.phantoms.options import Options
 from equipoise.phantoms.pictures import spread
 from equipoise.phantoms.population import independent, judged
@@ -19,6 +20,8 @@ from equipoise.tables import make_folder, write_json, write_text
 
 def run(options: Options, inputs: Mapping[str, Path], out: Path, scope: Scope) -> dict[str, object]:
     """Write a bench: ``dicom/<site>/*.dcm``, ``labels.csv`` and ``truth.json``.
+
+    If labels are to come late, ``labels_late.csv`` says when each did.
 
     The same options give the same bytes, whatever the number of workers.
 
@@ -63,6 +66,9 @@ def run(options: Options, inputs: Mapping[str, Path], out: Path, scope: Scope) -
         done, found = done + n, found + scores
         scope.progress("images", done, len(work))
     write_text(out / "labels.csv", labels_text(table))
+    if options.labels_late is not None:
+        made = late_labels(table, options, options.labels_late)
+        write_text(out / "labels_late.csv", late_text(made))
     observed = others.with_columns(pl.Series("score", found, dtype=pl.Float64))
     write_json(out / "truth.json", truth(table, observed, options))
     by_site = table.group_by("site").len().sort("site")

@@ -36,7 +36,7 @@ class Design:
 
 
 def designed(
-    expected: float, drop: float, *, run_length: int, rng: np.random.Generator, runs: int = 400
+    expected: float, drop: float, *, run_length: int, rng: np.random.Generator, runs: int = 200
 ) -> Design:
     """Return a chart for a drop from an expected rate, its limit found by simulation.
 
