@@ -220,11 +220,11 @@ def test_one_cohort_given_to_two_sites_is_found_by_its_codes(tmp_path):
         (lambda rows: rows.drop("age_band"), "no column 'age_band', which the study declares"),
         (
             lambda rows: rows.with_columns(sex=pl.lit("X")),
-            "rows in undeclared subgroups, as {'sex': 'X'}",
+            "column 'sex': 154 rows have a level that is not declared; declared: F, M, unknown",
         ),
         (
             lambda rows: rows.with_columns(pl.lit(None, pl.String).alias("patient_id")),
-            "column 'patient_id': ",
+            "column 'patient_id' has 154 nulls",
         ),
     ],
 )
@@ -236,6 +236,16 @@ def test_a_site_whose_data_are_not_as_declared_says_so_and_leaves(tmp_path, spoi
     [left] = course.left
     assert (left.site, left.kind, left.round) == ("valley", "error", COUNTS)
     assert reason in left.reason
+
+
+def test_an_error_at_a_site_tells_the_server_of_no_row(tmp_path, caplog):
+    rows = hospital("valley", seed=9, patients=80)
+    twice = pl.concat([rows, rows.head(1)])
+    found, course = Room(tmp_path, study(FOUR), valley=twice).run()
+    assert found.contributing == SITES
+    [left] = course.left
+    assert left.reason == "InvalidTable; what it is stands in the site's own log alone"
+    assert "valley-000000" in caplog.text
 
 
 def test_a_site_answers_only_the_study_that_it_agreed_to(tmp_path):
