@@ -145,7 +145,7 @@ def _values(
     if metric.kind == "ranking":
         return auroc(*merged.counts.histogram[position])
     events, trials = rate
-    total = merged.counts.loss[at] if events is None else events.astype(np.float64)
+    total = merged.counts.losses()[at] if events is None else events.astype(np.float64)
     value = np.full(len(trials), np.nan)
     return np.asarray(np.divide(total, trials, out=value, where=trials > 0), dtype=np.float64)
 

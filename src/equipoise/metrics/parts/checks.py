@@ -16,8 +16,8 @@ Flags = npt.NDArray[np.bool_]
 Integers = npt.NDArray[np.int64]
 Numbers = npt.NDArray[np.int64] | npt.NDArray[np.float64]
 
-_CLOSE = 1e-9
-"""Sums of losses add up but for rounding, and by far within this share."""
+_MOST = 2**61
+"""No count comes near it; sums of a few stay whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,17 +126,16 @@ def check_merged(merged: Merged, agreed: Agreed, *, name: str) -> None:
 def _check_arrays(name: str, counts: Counts, agreed: Agreed) -> None:
     for array, shape in shapes(agreed).items():
         found = getattr(counts, array)
-        kind = np.float64 if array == "loss" else np.int64
-        if found.dtype != kind or found.shape != shape:
+        if found.dtype != np.int64 or found.shape != shape:
             raise InvalidTable(
                 f"parts: '{name}': array '{array}' is {found.dtype} {found.shape}; expected "
-                f"{np.dtype(kind)} {shape}"
+                f"int64 {shape}"
             )
-        if not np.isfinite(found).all() or (found < 0).any():
-            bad = found[~np.isfinite(found) | (found < 0)]
+        if found.size and not 0 <= found.min() <= found.max() < _MOST:
+            bad = found[(found < 0) | (found >= _MOST)]
             raise InvalidTable(
-                f"parts: '{name}': array '{array}' holds {bad.size} negative or endless numbers, "
-                f"as {bad.flat[0]}; expected none"
+                f"parts: '{name}': array '{array}' holds {bad.size} numbers that count nothing, "
+                f"as {bad.flat[0]}; expected 0 or more, below 2^61"
             )
 
 
@@ -199,7 +198,10 @@ def _check_questions(sent: _Sent) -> None:
     """Hold patients with trials against trials, and sums of losses against images."""
     asked = sent.agreed.questions
     of = np.array([position for position, _, _ in asked], dtype=np.int64)
-    trials, mean = np.zeros_like(sent.counts.trial_patients), np.zeros_like(sent.counts.loss)
+    trials, mean = (
+        np.zeros_like(sent.counts.trial_patients),
+        np.zeros(sent.counts.trial_patients.shape),
+    )
     for at, (position, metric, point) in enumerate(asked):
         if point is not None:
             chosen = [CELLS.index(name) for name in metric.trials]
@@ -212,8 +214,8 @@ def _check_questions(sent: _Sent) -> None:
     sent.most(n, people, of, ("{} patients with trials", "at most {}, as many as patients"))
     words = "{} patients with trials", "some, since the trials are {}"
     sent.expect((n > 0) == (trials > 0), (n, trials), of, words)
-    most = mean * (1.0 + _CLOSE)
-    sent.most(sent.counts.loss, most, of, ("a loss of {} in all", "at most {}, one an image"))
+    words = "a loss of {} in all", "at most {}, one an image"
+    sent.most(sent.counts.losses(), mean, of, words)
 
 
 def _check_arms(sent: _Sent) -> None:
@@ -223,7 +225,7 @@ def _check_arms(sent: _Sent) -> None:
     for what, finding, rows in _tables(sent):
         told, names = sent.told[finding], sent.agreed.compared.names
         pairs = told[inner] & told[outer]
-        more = pairs & (rows[inner] > rows[outer] * (1.0 + _CLOSE)).any(axis=1)
+        more = pairs & (rows[inner] > rows[outer]).any(axis=1)
         if more.any():
             at = int(np.argmax(more))
             place = f"more {what} than in {names[outer[at]]}"
@@ -232,13 +234,9 @@ def _check_arms(sent: _Sent) -> None:
             continue
         for arm, members in whole:
             total = rows[members].sum(axis=0)
-            if told[arm] and told[members].all() and (abs(total - rows[arm]) > _slack(rows)).any():
+            if told[arm] and told[members].all() and (total != rows[arm]).any():
                 found = f"{what} that are not those of {', '.join(names[m] for m in members)}"
                 sent.refuse(finding, names[arm], found, "their sum")
-
-
-def _slack(rows: Numbers) -> float:
-    return _CLOSE * float(rows.max()) if rows.dtype == np.float64 and rows.size else 0.0
 
 
 def _tables(sent: _Sent) -> Iterator[tuple[str, int, Numbers]]:
@@ -259,4 +257,4 @@ def _tables(sent: _Sent) -> Iterator[tuple[str, int, Numbers]]:
                 counts.trial_patients[at][:, None],
             )
         elif metric.loss is not None:
-            yield f"loss of {metric.name}", finding, counts.loss[at][:, None]
+            yield f"loss of {metric.name}", finding, counts.loss[at].T

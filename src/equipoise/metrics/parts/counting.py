@@ -1,8 +1,6 @@
 """The only step that sees patients in the first round: a part's counts."""
 
-import math
 from collections.abc import Sequence
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -10,11 +8,12 @@ import numpy.typing as npt
 from equipoise.errors import InvalidTable
 from equipoise.metrics.arms import Contrast
 from equipoise.metrics.counts import confusion, flags, images, patients
+from equipoise.metrics.groups import levels_of
 from equipoise.metrics.parts.agreements import Agreed, compared_in
 from equipoise.metrics.parts.grid import histograms
 from equipoise.metrics.parts.merging import without
-from equipoise.metrics.parts.messages import CELLS, PEOPLE, Counts, Part, shapes
-from equipoise.metrics.parts.suppression import withheld
+from equipoise.metrics.parts.messages import CELLS, LIMB, PEOPLE, Counts, Part, shapes
+from equipoise.metrics.parts.suppression import level_joins, withheld
 from equipoise.metrics.samples import Population, Sample
 
 Flags = npt.NDArray[np.bool_]
@@ -60,8 +59,11 @@ def first(people: Population, agreed: Agreed, *, name: str) -> Part:
     compared = compared_in(agreed, people.cells)
     hidden = np.zeros((len(agreed.findings), len(compared.names)), dtype=bool)
     if agreed.rules.minimum_cell > 1:
+        minimum, groups = agreed.rules.minimum_cell, len(compared.subgroups)
+        sizes = [len(levels) for levels in levels_of(agreed.table).values()]
+        joins = level_joins(agreed.whole.inside, sizes)
         for position, sample in enumerate(people.samples):
-            found = withheld(sample, compared.inside, agreed.rules.minimum_cell)
+            found = withheld(sample, compared.inside, minimum, groups=groups, joins=joins)
             hidden[position] = _together(found, compared.contrasts)
     return Part(name, people.clustered, agreed.head, counted(people, agreed, hidden), hidden)
 
@@ -129,13 +131,13 @@ def _trial_patients(people: Population, agreed: Agreed, inside: Flags) -> list[I
     return made
 
 
-def _losses(people: Population, agreed: Agreed, inside: Flags) -> Reals:
-    """Return the sum of the loss of each question that is of a mean, ``(questions, arms)``."""
-    made = np.zeros((len(agreed.questions), len(inside)))
-    for row, (finding, metric, _) in zip(made, agreed.questions, strict=True):
+def _losses(people: Population, agreed: Agreed, inside: Flags) -> Integers:
+    """Return the sum of the loss of each question that is of a mean, ``(questions, 2, arms)``."""
+    made = np.zeros((len(agreed.questions), 2, len(inside)), dtype=np.int64)
+    for rows, (finding, metric, _) in zip(made, agreed.questions, strict=True):
         if metric.loss is not None:
             sample = people.samples[finding]
-            row[:] = _sums(
+            rows[:] = _sums(
                 metric.loss(sample.score.astype(np.float64), sample.label), sample, inside
             )
     return made
@@ -156,13 +158,26 @@ def _people(sample: Sample, inside: Flags) -> Integers:
     )
 
 
-def _sums(loss: Reals, sample: Sample, inside: Flags) -> Reals:
-    """Return the sum of a loss over the images of each arm, in no order's favour."""
-    order = np.argsort(sample.cell, kind="stable")
-    ends = np.searchsorted(sample.cell[order], np.arange(inside.shape[1] + 1))
-    by_cell = [math.fsum(loss[order[a:b]]) for a, b in pairwise(ends)]
-    cells = np.array(by_cell, dtype=np.float64)
-    return np.array([math.fsum(cells[row]) for row in inside], dtype=np.float64)
+def _sums(loss: Reals, sample: Sample, inside: Flags) -> Integers:
+    """Return the sum of a loss over the images of each arm, ``(2, arms)``: high and low part.
+
+    Whole numbers add without rounding, so that not even the last bit tells in which cells of an
+    arm its images are.
+    """
+    if len(loss) and not 0.0 <= float(loss.min()) <= float(loss.max()) <= 1.0:
+        raise InvalidTable(
+            f"parts: finding '{sample.finding}': losses from {loss.min()} to {loss.max()}; "
+            "expected them in [0, 1]"
+        )
+    scale = float(1 << LIMB)
+    high = np.floor(loss * scale)
+    low = np.rint((loss * scale - high) * scale)
+    made = np.zeros((2, len(inside)), dtype=np.int64)
+    for row, limb in zip(made, (high, low), strict=True):
+        by_cell = np.zeros(inside.shape[1], dtype=np.int64)
+        np.add.at(by_cell, sample.cell, limb.astype(np.int64))
+        row[:] = inside.astype(np.int64) @ by_cell
+    return made
 
 
 def _together(hidden: Flags, contrasts: Sequence[Contrast]) -> Flags:

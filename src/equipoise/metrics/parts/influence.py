@@ -112,7 +112,7 @@ def _told(part: Part, merged: Merged, agreed: Agreed) -> Flags:
     told = ~part.withheld & ~merged.few(agreed)
     own = without(part.counts, agreed, ~told)
     for name in COUNTS:
-        fewer = getattr(merged.counts, name) < getattr(own, name) * (1.0 - 1e-12)
+        fewer = getattr(merged.counts, name) < getattr(own, name)
         if (mine != part.withheld).any() or fewer.any():
             raise InvalidTable(
                 f"merged counts: '{name}' is not the sum of what '{part.name}' sent and others"

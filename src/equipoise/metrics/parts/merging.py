@@ -1,7 +1,6 @@
 """Counts add, second moments add: between parts that share no patient."""
 
 import hashlib
-import math
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -137,7 +136,7 @@ def without(counts: Counts, agreed: Agreed, hidden: Flags) -> Counts:
         counts.histogram * told[:, None, :, None],
         counts.confusion * told[of_point][:, None, :],
         counts.trial_patients * told[of_question],
-        counts.loss * told[of_question],
+        counts.loss * told[of_question][:, None, :],
         counts.unscored,
     )
 
@@ -199,7 +198,4 @@ def _knows(part: Part) -> str:
 
 def _sum(parts: Sequence[Part]) -> Counts:
     made = {name: sum(getattr(part.counts, name) for part in parts) for name in COUNTS}
-    losses = np.array([part.counts.loss for part in parts])
-    flat = losses.reshape(len(parts), -1)
-    loss = np.array([math.fsum(column) for column in flat.T]).reshape(losses.shape[1:])
-    return Counts(**{**made, "loss": loss})
+    return Counts(**made)

@@ -15,6 +15,9 @@ Flags = npt.NDArray[np.bool_]
 
 CELLS = ("tp", "fp", "tn", "fn")
 
+LIMB = 30
+"""Bits of each of the two whole numbers that a loss is summed in."""
+
 PEOPLE = (
     "images",
     "patients",
@@ -42,7 +45,9 @@ class Counts:
     trial_patients
         Patients with a trial of each rate, ``(questions, arms)``; zeros of what is no rate.
     loss
-        Sums over images of each mean, ``(questions, arms)``; zeros of what is no mean.
+        Sums over images of each mean as whole numbers, so that they add without rounding and in
+        any order, ``(questions, 2, arms)``: multiples of 2^-30, and of 2^-60 below them. Zeros of
+        what is no mean.
     unscored
         Images with a label and no score, ``(findings,)``.
     """
@@ -51,13 +56,21 @@ class Counts:
     histogram: Integers
     confusion: Integers
     trial_patients: Integers
-    loss: Reals
+    loss: Integers
     unscored: Integers
 
     def of(self, name: str) -> Integers:
         """Return one of `PEOPLE`, shape ``(findings, arms)``."""
         found: Integers = self.people[PEOPLE.index(name)]
         return found
+
+    def losses(self) -> Reals:
+        """Return the sums of each mean as numbers, ``(questions, arms)``, each rounded once."""
+        whole = [
+            [((int(high) << LIMB) + int(low)) / (1 << 2 * LIMB) for high, low in row.T]
+            for row in self.loss
+        ]
+        return np.array(whole, dtype=np.float64).reshape(self.trial_patients.shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +180,6 @@ def shapes(agreed: Agreed) -> dict[str, tuple[int, ...]]:
         "histogram": (findings, 2, arms, agreed.rules.bins),
         "confusion": (len(agreed.named_points), len(CELLS), arms),
         "trial_patients": (questions, arms),
-        "loss": (questions, arms),
+        "loss": (questions, 2, arms),
         "unscored": (findings,),
     }
