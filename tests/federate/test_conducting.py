@@ -168,7 +168,7 @@ def test_an_impossible_table_is_refused_by_name(tmp_path):
     check_pooled(room, found, SITES)
     [left] = course.left
     assert (left.site, left.kind) == ("valley", "refused")
-    assert left.reason.startswith("an impossible table: parts: 'valley'")
+    assert left.reason.startswith("an answer that cannot be: parts: 'valley'")
 
 
 @pytest.mark.parametrize("blob", ["part", "ids", "codes"])
@@ -246,6 +246,32 @@ def test_an_error_at_a_site_tells_the_server_of_no_row(tmp_path, caplog):
     [left] = course.left
     assert left.reason == "InvalidTable; what it is stands in the site's own log alone"
     assert "valley-000000" in caplog.text
+
+
+def test_a_site_whose_tables_change_between_the_rounds_is_taken_out(tmp_path):
+    def spoil(name, site, said):
+        if (name, site) == (COUNTS, "valley"):
+            hospital("valley", seed=77, patients=80).write_parquet(tmp_path / "valley.parquet")
+        return said
+
+    room = Room(tmp_path, study(FOUR), spoil)
+    found, course = room.run()
+    check_pooled(room, found, SITES)
+    [left] = course.left
+    assert (left.site, left.round) == ("valley", MOMENTS)
+
+
+def test_other_digests_in_the_second_round_are_refused_by_name(tmp_path):
+    def spoil(name, site, said):
+        told = unpacked(said)
+        other = Message({**told.head, "tables": {"valley.parquet": "00"}}, told.blobs)
+        return packed(other) if (name, site) == (MOMENTS, "valley") else said
+
+    found, course = Room(tmp_path, study(FOUR), spoil).run()
+    assert found.contributing == SITES
+    [left] = course.left
+    assert left.kind == "refused"
+    assert left.reason == "an answer that cannot be: its tables changed between the rounds"
 
 
 def test_a_site_answers_only_the_study_that_it_agreed_to(tmp_path):

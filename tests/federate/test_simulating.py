@@ -30,7 +30,7 @@ def test_the_simulated_audit_equals_the_pooled_one_and_the_gate_judges_it(tmp_pa
         "version": 1,
         "name": "made",
         "criteria": [{"name": "alike", "metric": "auroc", "attributes": ["sex"], "tolerance": 0.3}],
-        "floors": [{"name": "useful", "metric": "auroc", "minimum": 0.6}],
+        "floors": [{"name": "useful", "metric": "auroc", "minimum": 0.6, "attributes": ["sex"]}],
     }
     gate.run(gate.Options(policy=policy), {"estimates": out}, tmp_path / "verdict", scope.Scope())
     assert tables.read_json(tmp_path / "verdict" / "verdict.json")["verdict"] == "pass"
