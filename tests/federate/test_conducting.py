@@ -168,7 +168,7 @@ def test_an_impossible_table_is_refused_by_name(tmp_path):
     check_pooled(room, found, SITES)
     [left] = course.left
     assert (left.site, left.kind) == ("valley", "refused")
-    assert left.reason.startswith("an impossible table: parts: 'valley'")
+    assert left.reason.startswith("an answer that cannot be: parts: 'valley'")
 
 
 @pytest.mark.parametrize("blob", ["part", "ids", "codes"])
@@ -220,11 +220,11 @@ def test_one_cohort_given_to_two_sites_is_found_by_its_codes(tmp_path):
         (lambda rows: rows.drop("age_band"), "no column 'age_band', which the study declares"),
         (
             lambda rows: rows.with_columns(sex=pl.lit("X")),
-            "rows in undeclared subgroups, as {'sex': 'X'}",
+            "column 'sex': 154 rows have a level that is not declared; declared: F, M, unknown",
         ),
         (
             lambda rows: rows.with_columns(pl.lit(None, pl.String).alias("patient_id")),
-            "column 'patient_id': ",
+            "column 'patient_id' has 154 nulls",
         ),
     ],
 )
@@ -236,6 +236,42 @@ def test_a_site_whose_data_are_not_as_declared_says_so_and_leaves(tmp_path, spoi
     [left] = course.left
     assert (left.site, left.kind, left.round) == ("valley", "error", COUNTS)
     assert reason in left.reason
+
+
+def test_an_error_at_a_site_tells_the_server_of_no_row(tmp_path, caplog):
+    rows = hospital("valley", seed=9, patients=80)
+    twice = pl.concat([rows, rows.head(1)])
+    found, course = Room(tmp_path, study(FOUR), valley=twice).run()
+    assert found.contributing == SITES
+    [left] = course.left
+    assert left.reason == "InvalidTable; what it is stands in the site's own log alone"
+    assert "valley-000000" in caplog.text
+
+
+def test_a_site_whose_tables_change_between_the_rounds_is_taken_out(tmp_path):
+    def spoil(name, site, said):
+        if (name, site) == (COUNTS, "valley"):
+            hospital("valley", seed=77, patients=80).write_parquet(tmp_path / "valley.parquet")
+        return said
+
+    room = Room(tmp_path, study(FOUR), spoil)
+    found, course = room.run()
+    check_pooled(room, found, SITES)
+    [left] = course.left
+    assert (left.site, left.round) == ("valley", MOMENTS)
+
+
+def test_other_digests_in_the_second_round_are_refused_by_name(tmp_path):
+    def spoil(name, site, said):
+        told = unpacked(said)
+        other = Message({**told.head, "tables": {"valley.parquet": "00"}}, told.blobs)
+        return packed(other) if (name, site) == (MOMENTS, "valley") else said
+
+    found, course = Room(tmp_path, study(FOUR), spoil).run()
+    assert found.contributing == SITES
+    [left] = course.left
+    assert left.kind == "refused"
+    assert left.reason == "an answer that cannot be: its tables changed between the rounds"
 
 
 def test_a_site_answers_only_the_study_that_it_agreed_to(tmp_path):

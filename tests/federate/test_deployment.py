@@ -70,6 +70,31 @@ def test_every_kit_forbids_foreign_code_and_keeps_its_key_to_itself(made, told, 
 
 
 @pytest.mark.slow
+def test_a_site_builds_our_two_classes_and_no_other(made):
+    probe = (
+        "import sys\n"
+        "from nvflare.apis.fl_exception import UnsafeComponentError\n"
+        "from nvflare.apis.workspace import Workspace\n"
+        "from nvflare.app_common.widgets.component_path_authorizer import ComponentPathAuthorizer\n"
+        "kit = Workspace(sys.argv[1], site_name='ridge')\n"
+        "for path in sys.argv[2:]:\n"
+        "    try:\n"
+        "        ComponentPathAuthorizer().authorize_component_config({'path': path}, workspace=kit)\n"
+        "        print('allowed')\n"
+        "    except UnsafeComponentError:\n"
+        "        print('refused')\n"
+    )
+    paths = ["equipoise.federate.executing.Counting", "nvflare.app_common.np.np_trainer.NPTrainer"]
+    paths += ["equipoise.federate.provisioning.Deployment", "os.system"]
+    done = subprocess.run(
+        [sys.executable, "-c", probe, str(made.kits["ridge"]), *paths],
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.split() == ["allowed", "refused", "refused", "refused"], done.stderr
+
+
+@pytest.mark.slow
 def test_a_port_in_use_is_said_before_anything_starts(made):
     with socket.socket() as other:
         other.bind(("127.0.0.1", made.ports[0]))

@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from equipoise import evidence, tables
+from equipoise import evidence, gate, scope, tables
 from equipoise.errors import InvalidConfiguration, InvalidInput, Refused
 from equipoise.federate import sums
 from equipoise.federate.simulating import simulated
@@ -26,6 +26,14 @@ def test_the_simulated_audit_equals_the_pooled_one_and_the_gate_judges_it(tmp_pa
     for name in ("value", "low", "high"):
         assert found[name].is_null().equals(whole.estimates[name].is_null())
         assert (found[name] - whole.estimates[name]).abs().max() <= 1e-12
+    policy = {
+        "version": 1,
+        "name": "made",
+        "criteria": [{"name": "alike", "metric": "auroc", "attributes": ["sex"], "tolerance": 0.3}],
+        "floors": [{"name": "useful", "metric": "auroc", "minimum": 0.6, "attributes": ["sex"]}],
+    }
+    gate.run(gate.Options(policy=policy), {"estimates": out}, tmp_path / "verdict", scope.Scope())
+    assert tables.read_json(tmp_path / "verdict" / "verdict.json")["verdict"] == "pass"
     said = tables.read_json(out / "audit.json")
     assert said["contributing"] == list(SITES)
     assert said["whole"] is True

@@ -1,5 +1,7 @@
 """Three phantom hospitals: their audit pooled, in the simulator, and between four processes."""
 
+import signal
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -42,6 +44,8 @@ def demonstrate(out: Path, patients: int) -> int:
         "provisioned, fewer than 5 patients withheld: a server and three sites, mutual TLS on the "
         "loopback address"
     )
+    # Who ends us ends the deployment too: no process of it may stay behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     made = provisioned(study, places, out / f"deployment-{time.time_ns()}", ports=None)
     with processes.running(made):
         said = analysing.audited(made, study, out / "federated", sites=3, seconds=180)

@@ -137,23 +137,29 @@ def conducted(
         overlap({site: keyed_of(first[site].blobs) for site in counted}),
         local_codes=study.codes_local,
     )
-    merged, seconds = _second(study, ask, job, counted, course)
+    digests = {site: _digests(first[site]) for site in counted}
+    merged, seconds = _second(study, ask, job, (counted, digests), course)
     staying = tuple(seconds)
     return Summed(
         sums.estimated(study, merged, seconds),
         staying,
-        {site: _digests(first[site]) for site in staying},
+        {site: digests[site] for site in staying},
     )
 
 
 def _second(
-    study: Federation, ask: Ask, job: str, counted: Mapping[str, bytes], course: Course
+    study: Federation,
+    ask: Ask,
+    job: str,
+    first: tuple[Mapping[str, bytes], Mapping[str, dict[str, str]]],
+    course: Course,
 ) -> tuple[bytes, dict[str, bytes]]:
     """Ask for the moments until all that are in the sum have answered.
 
     Whoever leaves here is taken out of the counts, and the rest are asked again: their moments
     were about the sum with the one that left. Each turn loses a site, so there are few.
     """
+    counted, digests = first
     while True:
         _enough(study, course)
         mine = {site: said for site, said in counted.items() if site in course.staying(study.sites)}
@@ -162,7 +168,7 @@ def _second(
         seconds = _sound(
             answers,
             "moments",
-            partial(_check_second, study, merged),
+            partial(_check_second, study, merged, digests),
             MOMENTS,
             course,
         )
@@ -251,7 +257,7 @@ def _sound(
             check(site, message)
             kept[site] = message.blobs[blob]
         except EquipoiseError as error:
-            reason = f"an impossible table: {error}"
+            reason = f"an answer that cannot be: {error}"
             course.left.append(Leaving(site, name, "refused", reason))
     return kept
 
@@ -261,7 +267,15 @@ def _check_first(study: Federation, site: str, message: Message) -> None:
     keyed_of(message.blobs)
 
 
-def _check_second(study: Federation, merged: bytes, site: str, message: Message) -> None:
+def _check_second(
+    study: Federation,
+    merged: bytes,
+    digests: Mapping[str, dict[str, str]],
+    site: str,
+    message: Message,
+) -> None:
+    if _digests(message) != digests[site]:
+        raise InvalidInput("its tables changed between the rounds")
     sums.check_second(study, merged, site, message.blobs["moments"])
 
 

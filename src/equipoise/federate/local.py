@@ -12,8 +12,8 @@ from pathlib import Path
 
 import polars as pl
 
-from equipoise import metrics, tables
-from equipoise.errors import InvalidConfiguration, InvalidInput, InvalidTable, nearest
+from equipoise import tables
+from equipoise.errors import InvalidConfiguration, InvalidInput, InvalidTable
 from equipoise.federate.declaring import Federation, load
 from equipoise.metrics import parts
 from equipoise.metrics.reading import read_predictions, with_attributes
@@ -27,6 +27,10 @@ _SHORTEST = 32
 
 _WIDTH = 16
 """Bytes of a pseudonym: among 10 million patients two collide with a chance below 1e-24."""
+
+
+class NotAsDeclared(InvalidTable):
+    """A site's data are not as declared, in words that tell the server nothing of any row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +117,10 @@ def rows(data: Path, study: Federation) -> tuple[pl.DataFrame, dict[str, str]]:
 
     Raises
     ------
-    InvalidTable
+    NotAsDeclared
         If a column is lacking, or a level occurs that is not declared.
+    InvalidTable
+        If the tables break their contract.
 
     Examples
     --------
@@ -132,18 +138,19 @@ def rows(data: Path, study: Federation) -> tuple[pl.DataFrame, dict[str, str]]:
     wanted += [f"{kind}:{finding}" for finding in study.findings for kind in ("label", "score")]
     for name in wanted:
         if name not in frame.columns:
-            raise InvalidTable(
-                f"predictions: no column '{name}', which the study declares; got {frame.columns}",
-                hint=nearest(name, frame.columns),
-            )
+            raise NotAsDeclared(f"no column '{name}', which the study declares")
     frame = with_attributes(frame.select(wanted), list(study.attributes))
     frame = frame.with_columns(pl.col(study.patient).cast(pl.String))
     nulls = frame[study.patient].null_count()
     if nulls:
-        raise InvalidTable(f"predictions: column '{study.patient}': {nulls} nulls; expected none")
-    levels = {name: list(levels) for name, levels in study.attributes.items()}
-    # Undeclared levels are found here, before anything is counted.
-    metrics.population(frame, metrics.subgroups(levels), patient=study.patient, findings=[])
+        raise NotAsDeclared(f"column '{study.patient}' has {nulls} nulls; expected none")
+    for name, levels in study.attributes.items():
+        stray = (~frame[name].is_in(list(levels))).sum()
+        if stray:
+            raise NotAsDeclared(
+                f"column '{name}': {stray} rows have a level that is not declared; "
+                f"declared: {', '.join(levels)}"
+            )
     return frame, {path.name: tables.file_digest(path) for path in files}
 
 
@@ -160,7 +167,7 @@ def _joined(folder: Path) -> tuple[pl.DataFrame, list[Path]]:
 
 
 def pseudonyms(site: Local, job: str) -> dict[str, bytes]:
-    """Return pseudonyms of the patients, sorted: of whole ids, and of what stands behind the site.
+    """Return pseudonyms of the patients, sorted: of whole ids and perhaps of codes.
 
     They tell how many patients two sites have in common, to whoever sees both, and not whom: the
     key is the sites' own. Another job has other pseudonyms, so that jobs cannot be linked.
@@ -184,9 +191,11 @@ def pseudonyms(site: Local, job: str) -> dict[str, bytes]:
     """
     salt = hmac.digest(site.key, b"equipoise patients of job " + job.encode(), hashlib.sha256)
     made = parts.keyed(site.frame[site.study.patient].unique().to_list(), salt=salt)
+    # Codes that mean somebody else elsewhere say nothing of shared patients: they stay.
+    codes = () if site.study.codes_local else made.codes
     return {
         "ids": b"".join(bytes.fromhex(one) for one in made.ids),
-        "codes": b"".join(bytes.fromhex(one) for one in made.codes),
+        "codes": b"".join(bytes.fromhex(one) for one in codes),
     }
 
 

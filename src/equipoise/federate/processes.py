@@ -135,7 +135,9 @@ def family(made: Deployment, name: str) -> list[psutil.Process]:
     for one in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             words = one.cmdline()
-            if any(word == root or word.startswith(root + "/") for word in words):
+            theirs = any(word == root or word.startswith(root + "/") for word in words)
+            # Who only looks at a log of theirs is none of them.
+            if theirs and any(word.startswith("nvflare.") for word in words):
                 found.append(one)
     return found
 

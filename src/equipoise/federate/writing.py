@@ -77,6 +77,7 @@ def told(study: Federation, found: Summed, course: Course) -> dict[str, object]:
         "levels": metrics.levels_of(subgroups_of(study)),
         "references": dict(study.references),
         "exploratory": False,
+        "images_without_a_score": dict(found.estimated.unscored),
         "minimum": study.minimum.model_dump(),
         "minimum_cell": study.minimum_cell,
         "simultaneous": {
