@@ -34,7 +34,7 @@ demo-federate: $(VENV)/federate
 	$(BIN)/equipoise federate demo
 
 pretrain-demo: $(VENV)/train
-	$(BIN)/equipoise pretrain-demo
+	$(BIN)/python benchmarks/pretraining.py demo
 
 test: $(VENV)/all
 	$(BIN)/python -m pytest -n auto --dist worksteal

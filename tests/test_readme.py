@@ -43,7 +43,7 @@ def test_the_ten_lines_of_python_run_and_print_a_table_and_a_reason(tmp_path, mo
 def test_every_command_that_the_readme_shows_exists():
     shown = set(re.findall(r"^equipoise (\w+)", README, re.MULTILINE))
     assert {"audit", "run", "init", "verify", "schema"} <= shown
-    assert shown <= {*TITLES, "run", "init", "verify", "schema", "demo"}
+    assert shown <= {*TITLES, "run", "init", "verify", "schema", "demo", "serve", "federate"}
 
 
 def test_every_file_that_the_readme_links_to_is_there():
