@@ -17,6 +17,7 @@ _SUBMODULES = (
     "encoders",
     "errors",
     "evidence",
+    "federate",
     "figures",
     "gate",
     "images",

@@ -2,9 +2,9 @@
 
 from equipoise.audit.auditing import estimates
 from equipoise.audit.options import Options
-from equipoise.audit.reading import read_predictions
 from equipoise.audit.stage import run
 from equipoise.audit.summary import summary
+from equipoise.metrics.reading import read_predictions
 
 VERSION = 1
 NEEDS = ("cohort", "predictions")

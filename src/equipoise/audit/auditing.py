@@ -7,8 +7,8 @@ import polars as pl
 
 from equipoise import metrics
 from equipoise.audit.options import Options
-from equipoise.audit.reading import declared_levels, of_split, wide, with_attributes
 from equipoise.errors import InvalidConfiguration, InvalidTable, nearest
+from equipoise.metrics.reading import declared_levels, of_split, wide, with_attributes
 from equipoise.tables import findings as findings_of
 
 _log = logging.getLogger(__name__)

@@ -9,9 +9,9 @@ import polars as pl
 from equipoise import metrics, tables
 from equipoise.audit.auditing import estimated
 from equipoise.audit.options import Options
-from equipoise.audit.reading import declared_levels, of_split, with_attributes
 from equipoise.errors import InvalidConfiguration, InvalidInput, InvalidTable, nearest
 from equipoise.metrics import UNKNOWN, Estimated
+from equipoise.metrics.reading import declared_levels, of_split, with_attributes
 from equipoise.scope import Scope
 
 _SCORE = "score:"

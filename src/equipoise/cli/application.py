@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from equipoise import __version__
-from equipoise.cli import auditing, studies
+from equipoise.cli import auditing, federating, studies
 from equipoise.study.titles import TITLES
 
 _HELP = """Fairness of foundation models in medical imaging: from the first image to a verdict.
@@ -35,6 +35,12 @@ def application(words: Sequence[str]) -> typer.Typer:
     app.callback()(_root)
     for command in (studies.run, studies.init, studies.verify, studies.schema, studies.demo):
         app.command(rich_help_panel=_STUDY)(command)
+    app.add_typer(
+        federating.commands(),
+        name="federate",
+        help="One audit over several sites that share no rows.",
+        rich_help_panel=_STAGES,
+    )
     named = next((word for word in words if not word.startswith("-")), None)
     for kind, title in TITLES.items():
         if kind == "audit":

@@ -82,7 +82,7 @@ def audit(
         operating_points=_points(threshold or [], operating_points),
         options=options,
     )
-    _show(found, exploratory=None in levels.values())
+    show(found, exploratory=None in levels.values())
     judgement = None if policy is None else _judged(found, policy)
     if out is not None:
         given = {"predictions": predictions, "policy": policy, "operating_points": operating_points}
@@ -139,7 +139,8 @@ def _points(said: Sequence[str], table: Path | None) -> "pl.DataFrame | dict[str
     return points or None
 
 
-def _show(found: "pl.DataFrame", *, exploratory: bool) -> None:
+def show(found: "pl.DataFrame", *, exploratory: bool) -> None:
+    """Print the worst groups of each metric, and what is not assessable."""
     import polars as pl
 
     from equipoise.audit import summary

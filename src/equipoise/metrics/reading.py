@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from equipoise.errors import InvalidTable, nearest
-from equipoise.metrics import UNKNOWN
+from equipoise.metrics.groups import UNKNOWN
 from equipoise.tables import findings, read_foreign
 
 _log = logging.getLogger(__name__)

@@ -209,7 +209,7 @@ def test_a_long_table_whose_image_changes_its_group_is_an_error() -> None:
 def test_labels_and_scores_come_through_as_they_are(
     rows: list[tuple[int | None, float]],
 ) -> None:
-    from equipoise.audit.reading import wide
+    from equipoise.metrics.reading import wide
 
     schema = {"label": pl.Int64, "score": pl.Float64}
     found = wide(pl.DataFrame(rows, schema=schema, orient="row"))
