@@ -4,10 +4,17 @@ The job is one of NVIDIA FLARE's (extra ``federate``), which is loaded only wher
 site reads, and for which study, stands in the site's own folder; a job is configuration alone.
 """
 
-from equipoise.federate.declaring import FEWEST, SCHEMA, Federation, declared, digest, load, text
+from equipoise.federate.declaring import (
+    FEWEST,
+    SCHEMA,
+    VERSION,
+    Federation,
+    declared,
+    digest,
+    load,
+    text,
+)
 from equipoise.federate.jobs import write_job
-
-VERSION = 1
 
 __all__ = [
     "FEWEST",

@@ -15,6 +15,9 @@ from equipoise import evidence
 from equipoise.errors import InvalidConfiguration, nearest
 from equipoise.metrics import METRICS, Minimum
 
+VERSION = 1
+"""Raised when the same tables give other results."""
+
 SCHEMA = 1
 """Version of the declaration and of the messages; both sides must speak the same."""
 

@@ -5,6 +5,7 @@ import secrets
 import shutil
 import subprocess
 import sys
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -167,9 +168,15 @@ def settled(found: Path, out: Path, log: Path) -> Path:
             f"the federated job left no result; its last words: {_last(log)}",
             hint=f"see {log}",
         )
-    tables.make_folder(out.parent)
-    shutil.rmtree(out, ignore_errors=True)
-    shutil.copytree(found, out)
+    aside = tables.make_folder(out.parent) / f".{out.name}.{uuid.uuid4().hex[:8]}.partial"
+    try:
+        shutil.copytree(found, aside)
+        if out.exists():
+            out.rename(aside.with_suffix(".old"))
+        aside.rename(out)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(aside.with_suffix(".old"), ignore_errors=True)
     return out
 
 

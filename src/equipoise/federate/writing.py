@@ -9,19 +9,17 @@ import polars as pl
 from equipoise import __version__, evidence, metrics, tables
 from equipoise.errors import EquipoiseError
 from equipoise.federate.conducting import Course, Summed
-from equipoise.federate.declaring import Federation, digest
+from equipoise.federate.declaring import VERSION, Federation, digest
 from equipoise.federate.sums import subgroups_of
 
 RESULT = "federated"
 """Folder of the result in the folder of the job."""
 
 REFUSAL = "refusal.json"
-COURSE = "rounds.json"
-"""Times and bytes, outside the evidence: a rerun gives the same chain."""
 
 
 def write_result(out: Path, study: Federation, found: Summed, course: Course) -> None:
-    """Write tables, ``audit.json``, ``rounds.json`` and evidence.
+    """Write tables, ``audit.json`` and evidence; times stand beside it.
 
     Parameters
     ----------
@@ -52,7 +50,7 @@ def write_result(out: Path, study: Federation, found: Summed, course: Course) ->
         inputs=inputs,
         parameters=study.model_dump(mode="json"),
         result={name: said[name] for name in ("contributing", "left", "not_assessable")},
-        code={"equipoise": __version__, "federate": "1"},
+        code={"equipoise": __version__, "federate": str(VERSION)},
     )
     tables.write_json(out / evidence.SPENT_FILE, {"rounds": course.rounds})
     evidence.write_statement(out, statement)

@@ -149,20 +149,10 @@ def test_arrays_of_another_shape_or_kind_are_refused() -> None:
         received(replace(part, counts=wrong))
 
 
-def other_version(part: parts.Part) -> bytes:
-    data = parts.packed(part)
-    size = int.from_bytes(data[:8], "little")
-    header = json.loads(data[8 : 8 + size])
-    head = json.loads(header["__metadata__"]["head"]) | {"version": 2}
-    header["__metadata__"]["head"] = json.dumps(head)
-    text = json.dumps(header).encode()
-    return len(text).to_bytes(8, "little") + text + data[8 + size :]
-
-
 def test_another_version_and_what_is_no_message_are_refused() -> None:
     part = sent()
     with pytest.raises(InvalidTable, match="'site-2' sends version 2; expected 1"):
-        parts.unpacked(other_version(part), AGREED, name="site-2")
+        parts.unpacked(with_head(parts.packed(part), '{"version": 2}'), AGREED, name="site-2")
     data = parts.packed(part)
     for bad in (b"", b"\x80\x04K\x01.", data[:-8], b"\xff" * 64):
         with pytest.raises(InvalidTable, match="bytes that are no counts"):
@@ -171,6 +161,37 @@ def test_another_version_and_what_is_no_message_are_refused() -> None:
         parts.unpacked(data, AGREED, name="site-1")
     with pytest.raises(InvalidTable, match="sent counts; expected merged"):
         parts.unpacked_merged(data, AGREED)
+
+
+def with_head(data: bytes, text: str) -> bytes:
+    """Return a message whose head is another text."""
+    size = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + size])
+    header["__metadata__"]["head"] = text
+    said = json.dumps(header).encode()
+    return len(said).to_bytes(8, "little") + said + data[8 + size :]
+
+
+def test_a_head_that_is_no_head_is_refused() -> None:
+    data = parts.packed(sent())
+    for text in ("", "[]", "3", "[" * 100_000, '{"version": 1}', '{"version": 1, "kind": 4}'):
+        with pytest.raises(InvalidTable, match="'site-2'"):
+            parts.unpacked(with_head(data, text), AGREED, name="site-2")
+
+
+@pytest.mark.slow
+def test_bytes_that_changed_on_the_way_are_refused_or_harmless_and_nothing_else_is_raised() -> None:
+    rng = np.random.default_rng(0)
+    whole = parts.packed(sent())
+    refused = 0
+    for _ in range(300):
+        data = bytearray(whole)
+        data[int(rng.integers(0, len(data)))] = int(rng.integers(0, 256))
+        try:
+            parts.unpacked(bytes(data), AGREED, name="site-2")
+        except InvalidTable:
+            refused += 1
+    assert refused > 250
 
 
 @pytest.mark.parametrize(

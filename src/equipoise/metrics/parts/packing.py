@@ -176,7 +176,7 @@ def _opened(data: bytes, kind: str, name: str) -> tuple[_Head, _Arrays]:
         # What `load` has read without complaint has a header of the length that it says.
         size = int.from_bytes(data[:8], "little")
         said = json.loads(json.loads(data[8 : 8 + size])["__metadata__"]["head"])
-    except (SafetensorError, KeyError, ValueError, TypeError) as error:
+    except (SafetensorError, KeyError, ValueError, TypeError, RecursionError) as error:
         raise InvalidTable(f"parts: '{name}' sent {len(data)} bytes that are no {kind}") from error
     head = _head(said, name)
     if head.kind != kind:
