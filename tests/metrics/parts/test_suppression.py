@@ -53,6 +53,7 @@ def told(rows: pl.DataFrame, agreed: parts.Agreed) -> parts.Part:
     return parts.first(people, agreed, name="s")
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(st.integers(0, 10_000), st.sampled_from([25, 60, 150, 400]))
 def test_small_subgroups_are_withheld_and_no_sum_of_what_is_sent_tells_how_many(
@@ -263,3 +264,40 @@ def test_arms_over_what_occurs_are_those_over_what_is_declared() -> None:
     people = parts.population_of(sparse(7, 30), agreed, patient="patient_id")
     assert compared_in(agreed, people.cells).names == agreed.whole.names == agreed.compared.names
     assert TABLE.height < len(agreed.compared.names)
+
+
+def ages(reference: str) -> tuple[metrics.Estimated, parts.Merged, parts.Agreed]:
+    """Return what comes of three hospitals, of which the last has 4 old, and few of middle age."""
+    table = metrics.subgroups({"age": ["young", "middle", "old"]})
+    rules = parts.Rules(minimum_cell=MINIMUM, contributors=2)
+    references = {"age": reference}
+    agreed = agreement(
+        rules=rules, table=table, findings=("x",), names=["auroc"], references=references
+    )
+    rng = np.random.default_rng(8)
+    rows = []
+    for sizes in ((80, 60, 50), (80, 60, 50), (80, 60, 4)):
+        age = pl.Series(np.repeat(["young", "middle", "old"], [2 * n for n in sizes]))
+        rows.append(hospital(rng, sum(sizes)).with_columns(age=age))
+    found, merged, _ = federated(rows, agreed)
+    return found, merged, agreed
+
+
+def test_a_reference_leaves_out_the_parts_that_withheld_the_group() -> None:
+    found, merged, agreed = ages("young")
+    middle, old = agreed.compared.contrasts
+    assert merged.told[:, 0, :4].tolist() == [[True] * 4, [True] * 4, [True, True, False, False]]
+    for contrast in (middle, old):
+        told = merged.told[:, 0, [contrast.group, contrast.against]]
+        assert told.tolist() == [[True, True], [True, True], [False, False]]
+    rows = found.estimates.filter(pl.col("contrast") == "reference")
+    assert set(rows["status"]) == {"assessed"}
+
+
+def test_a_group_is_not_compared_with_a_reference_that_a_part_withheld() -> None:
+    found, _, _ = ages("old")
+    rows = found.estimates.filter(pl.col("contrast") == "reference", pl.col("age") == "young")
+    assert set(rows["status"]) == {"not assessable"}
+    assert rows["reason"][0] == (
+        "age=old is told by other parts than age=young, withheld by site-2"
+    )

@@ -81,9 +81,17 @@ def with_notes(rows: pl.DataFrame, merged: Merged, agreed: Agreed) -> pl.DataFra
 
     Examples
     --------
-    >>> import inspect
-    >>> list(inspect.signature(with_notes).parameters)
-    ['rows', 'merged', 'agreed']
+    >>> from equipoise.metrics import Minimum, Plan, subgroups
+    >>> from equipoise.metrics.parts import Rules, first, merge, pooled, population_of
+    >>> plan = Plan({}, ("auroc",), Minimum(positives=2, negatives=2, patients=2), "probe")
+    >>> rules = Rules(bins=4, minimum_cell=1, contributors=1)
+    >>> agreed = Agreed(subgroups({"sex": ["F"]}), plan, ("x",), rules=rules)
+    >>> rows = pl.DataFrame({"sex": ["F"] * 4, "label:x": [False, False, True, True],
+    ...                      "score:x": [0.1, 0.3, 0.4, 0.9]})
+    >>> people = population_of(rows, agreed, patient=None)
+    >>> merged = merge([first(people, agreed, name="s")], agreed, disjoint_patients=True)
+    >>> with_notes(pooled(people, agreed).estimates, merged, agreed)["reason"][0]
+    'scores on a grid of 4 bins; within 0.1250 of the value without a grid'
     """
     attributes = list(levels_of(agreed.table))
     key = ["finding", *attributes, "metric", "contrast", "against"]
