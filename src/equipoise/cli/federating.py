@@ -30,7 +30,7 @@ _Only = Annotated[
 def commands() -> typer.Typer:
     """Return the group of commands."""
     app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
-    for command in (simulate, provision, start, status, submit, stop, demo):
+    for command in (simulate, provision, start, status, submit, stop, prepare, job, demo):
         app.command()(command)
     return app
 
@@ -109,12 +109,18 @@ def submit(
     ] = 300,
 ) -> None:
     """Hand the job to the server, wait for its end, fetch the result."""
-    from equipoise.federate import load
+    from equipoise.errors import Refused
+    from equipoise.federate import load, processes
     from equipoise.federate.analysing import audited
+    from equipoise.federate.provisioning import SERVER
     from equipoise.federate.provisioning import deployment as opened
 
     declared = load(study)
     made = opened(deployment)
+    if processes.process(made, SERVER) is None:
+        raise Refused(
+            f"{deployment}: the server does not run", hint=f"equipoise federate start {deployment}"
+        )
     audited(made, declared, out, sites=sites or len(declared.sites), seconds=seconds)
     _show(out)
 
@@ -126,6 +132,42 @@ def stop(deployment: _Deployment, only: _Only = None) -> None:
     from equipoise.federate.provisioning import deployment as opened
 
     say(f"{processes.stop(opened(deployment), only)} processes ended")
+
+
+def prepare(
+    kit: Annotated[Path, typer.Argument(help="A kit that FLARE made.", metavar="KIT")],
+    study: Annotated[
+        Path | None, typer.Option(help="The declared study that this site agrees to.")
+    ] = None,
+    data: Annotated[Path | None, typer.Option(help="Where this site's data lie.")] = None,
+    linkage_key: Annotated[
+        Path | None, typer.Option(help="File of 32 random bytes that the sites share.")
+    ] = None,
+) -> None:
+    """Make the kit of a server, or of a site with its study and data, ready for these audits."""
+    from equipoise.cli.showing import talk
+    from equipoise.federate import load
+    from equipoise.federate.local import local
+    from equipoise.federate.provisioning import restrict
+    from equipoise.federate.simulating import write_site
+
+    given = [one for one in (study, data, linkage_key) if one is not None]
+    if given and (study is None or data is None or linkage_key is None):
+        raise InvalidConfiguration("prepare: a site needs --study, --data and --linkage-key")
+    restrict(kit)
+    if study is not None and data is not None and linkage_key is not None:
+        write_site(kit / "local", load(study), data.resolve(), linkage_key.read_bytes())
+        found = local(kit / "local", kit.name)
+        talk().print(f"{kit}: {found.frame.height} rows are as the study declares")
+    talk().print(f"{kit}: runs our two classes and no code that comes with a job")
+
+
+def job(study: _Study, out: _Out) -> None:
+    """Write the job of a study, for ``nvflare job submit``."""
+    from equipoise.cli.showing import say
+    from equipoise.federate import load, write_job
+
+    say(str(write_job(load(study), out)))
 
 
 def demo(

@@ -23,6 +23,9 @@ from equipoise.federate.writing import RESULT
 _BETWEEN = 0.5
 """Seconds between two questions to the server."""
 
+_REACHED = 60
+"""Seconds within which a server that has just been started must answer."""
+
 
 def connected(made: Deployment) -> list[str]:
     """Return which sites the server sees now.
@@ -154,7 +157,7 @@ def _done(told: argparse.Namespace) -> dict[str, object]:
     from nvflare.fuel.flare_api.api_spec import NoConnection
     from nvflare.fuel.flare_api.flare_api import new_secure_session
 
-    end = time.monotonic() + told.seconds
+    end = time.monotonic() + min(told.seconds, _REACHED)
     while True:
         try:
             session = new_secure_session(ANALYST, str(told.kit), timeout=5)
@@ -163,6 +166,7 @@ def _done(told: argparse.Namespace) -> dict[str, object]:
             if time.monotonic() > end:
                 return {"failure": f"the server cannot be reached: {error}"}
             time.sleep(_BETWEEN)
+    end = time.monotonic() + told.seconds
     with contextlib.closing(session):
         if told.what == "sites":
             return {"sites": _sites(session)}

@@ -140,7 +140,8 @@ def provisioned(
     key = secrets.token_bytes(32)
     for site in study.sites:
         write_site(kits[site] / "local", study, data[site].resolve(), key)
-    _restrict(kits)
+    for name in (SERVER, *study.sites):
+        restrict(kits[name])
     said = {"ports": list(chosen), "sites": list(study.sites), "study": study.name}
     tables.write_json(folder / DEPLOYMENT_FILE, said)
     return deployment(folder)
@@ -242,22 +243,38 @@ def _secure(kits: Mapping[str, Path], folder: Path) -> None:
             key.chmod(0o600)
 
 
-def _restrict(kits: Mapping[str, Path]) -> None:
-    """Write what each participant allows: our classes, no foreign code, short timeouts."""
-    for name, kit in kits.items():
-        if name == ANALYST:
-            continue
-        local = kit / "local"
-        rights = {"format_version": "1.0", "permissions": _RIGHTS}
-        tables.write_json(local / "authorization.json", rights)
-        resources = tables.read_json(local / "resources.json.default")
-        resources["class_allow_list"] = list(ALLOWED)
-        resources["class_list_enforcement_mode"] = "enforce"
-        if name == SERVER:
-            _server(resources, kit)
-        else:
-            _without_logs(resources)
-        tables.write_json(local / "resources.json", resources)
+def restrict(kit: Path) -> None:
+    """Write what a server or site allows: our classes, no foreign code, short timeouts.
+
+    Parameters
+    ----------
+    kit
+        A kit as FLARE made it, by provisioning or by ``nvflare package``.
+
+    Raises
+    ------
+    InvalidInput
+        If it is no kit of a server or a site.
+
+    Examples
+    --------
+    >>> restrict(Path("nowhere"))
+    Traceback (most recent call last):
+        ...
+    equipoise.errors.InvalidInput: nowhere: no kit of a server or a site
+    """
+    kinds = [k for k in ("server", "client") if (kit / "startup" / f"fed_{k}.json").is_file()]
+    if not kinds:
+        raise InvalidInput(f"{kit}: no kit of a server or a site")
+    local = kit / "local"
+    tables.write_json(
+        local / "authorization.json", {"format_version": "1.0", "permissions": _RIGHTS}
+    )
+    resources = tables.read_json(local / "resources.json.default")
+    resources["class_allow_list"] = list(ALLOWED)
+    resources["class_list_enforcement_mode"] = "enforce"
+    (_server if kinds == ["server"] else _without_logs)(resources, kit)
+    tables.write_json(local / "resources.json", resources)
 
 
 def _server(resources: dict[str, object], kit: Path) -> None:
@@ -275,8 +292,9 @@ def _server(resources: dict[str, object], kit: Path) -> None:
         keeper["args"]["storage"]["args"]["root_dir"] = str(root / "snapshot-storage")
 
 
-def _without_logs(resources: dict[str, object]) -> None:
+def _without_logs(resources: dict[str, object], kit: Path) -> None:
     """Keep a site's logs at the site: FLARE's default streams them to the server."""
+    del kit
     resources["allow_log_streaming"] = False
     components = resources["components"]
     if isinstance(components, list):
