@@ -216,6 +216,7 @@ def test_an_encoder_that_changed_since_is_refused(run, tmp_path):
     empty = pl.DataFrame()
     material = Material(
         {"embeddings": copy / "embed"},
+        {},
         {"embeddings": evidence.read_statement(copy / "embed")["predicate"]},
         *([empty] * 5),
         {},
