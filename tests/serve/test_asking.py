@@ -251,13 +251,13 @@ def test_the_override_is_shown_on_every_answer_and_ends_the_service_when_it_expi
         assert ask.get("/health/live").status_code == 200
     assert len(lines(tmp_path / "log")) == 2
     with pytest.raises(Refused, match="expired"):
-        serve.check_servable(found, on=clock.now.date())
+        bundles.check_usable(found, on=clock.now.date())
 
 
 def test_a_bundle_that_neither_passed_nor_has_an_override_is_not_served(tmp_path):
     found = bundles.opened(made.bundle(tmp_path / "b", verdict="not judged"))
-    with pytest.raises(Refused, match="verdict is 'not judged' and it has no override"):
-        serve.check_servable(found, on=NOW.date())
+    with pytest.raises(Refused, match="verdict is 'not judged'"):
+        bundles.check_usable(found, on=NOW.date())
 
 
 def test_nothing_is_answered_that_cannot_be_logged(ask, image, tmp_path, monkeypatch):

@@ -69,7 +69,7 @@ def serve(
     token = None if token_file is None else serve.token(token_file)
     cache = Path(tempfile.gettempdir()) / "equipoise" if bundle.is_file() else None
     opened = bundles.opened(bundle, Scope(cache=cache))
-    serve.check_servable(opened, on=_now().date())
+    bundles.check_usable(opened, on=_now().date())
     beside = log.resolve().with_name(f"{log.resolve().name}.key")
     key = serve.site_key(key_file or beside, log=log, entropy=secrets.token_bytes)
     written = RequestLog(log, bundle=opened.digest, salt=key.id)

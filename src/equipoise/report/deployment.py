@@ -110,7 +110,7 @@ def _mix(row: Record) -> dict[str, object]:
         "column": row.get("column"),
         "differs_by": row.get("total_variation"),
         "by_chance": row.get("by_chance"),
-        "p": row.get("p"),
+        "p": row.get("p_adjusted", row.get("p")),
         "never_seen": sorted(new) if isinstance(new, Mapping) else [],
     }
 
@@ -121,10 +121,11 @@ def _moved(row: Record) -> float:
 
 
 def _score(row: Record) -> dict[str, object]:
-    p = row.get("p")
-    names = ("finding", "group", "mean", "mean_of_reference", "wasserstein", "by_chance", "p")
+    p = row.get("p_adjusted", row.get("p"))
+    names = ("finding", "group", "mean", "mean_of_reference", "wasserstein", "by_chance")
     return {
         **{name: row.get(name) for name in names},
+        "p": p,
         "noticed": isinstance(p, float) and p < _NOTICED,
     }
 

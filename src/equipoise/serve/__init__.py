@@ -7,7 +7,7 @@ from equipoise.serve.application import application
 from equipoise.serve.keys import SiteKey, needs_token, pseudonym, site_key, token
 from equipoise.serve.options import Options
 from equipoise.serve.running import check_installed, serve
-from equipoise.serve.service import Service, check_servable
+from equipoise.serve.service import Service
 
 VERSION = 1
 
@@ -18,7 +18,6 @@ __all__ = [
     "SiteKey",
     "application",
     "check_installed",
-    "check_servable",
     "needs_token",
     "pseudonym",
     "serve",

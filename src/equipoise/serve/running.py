@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
-from equipoise.bundles import Bundle
+from equipoise.bundles import Bundle, check_usable
 from equipoise.errors import InvalidInput, MissingExtra
 from equipoise.serve.keys import SiteKey, is_loopback
 from equipoise.serve.options import Options
-from equipoise.serve.service import Service, check_servable
+from equipoise.serve.service import Service
 from equipoise.tables import RequestLog
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def serve(
     See the tests: it runs until it is stopped.
     """
     check_installed()
-    check_servable(bundle, on=clock().date())
+    check_usable(bundle, on=clock().date())
     import uvicorn
     from threadpoolctl import threadpool_limits
 

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from equipoise.bundles import Bundle, check_in_force
-from equipoise.errors import EquipoiseError, InvalidEncoder, InvalidTable, Refused
+from equipoise.errors import EquipoiseError, InvalidEncoder, InvalidTable
 from equipoise.serve.answers import answer, model_of
 from equipoise.serve.asking import Asked, levels
 from equipoise.serve.batching import Batcher
@@ -177,30 +177,3 @@ def _set(future: asyncio.Future[bytes], result: bytes | BaseException) -> None:
         future.set_exception(result)
     else:
         future.set_result(result)
-
-
-def check_servable(bundle: Bundle, *, on: dt.date) -> None:
-    """Refuse to serve a bundle that neither passed nor has an override in force.
-
-    Raises
-    ------
-    Refused
-        If it does not.
-
-    Examples
-    --------
-    >>> from types import SimpleNamespace
-    >>> manifest = SimpleNamespace(verdict="fail")
-    >>> check_servable(SimpleNamespace(name="x", override=None, manifest=manifest), on=dt.date.max)
-    Traceback (most recent call last):
-        ...
-    equipoise.errors.Refused: bundle 'x': its verdict is 'fail' and it has no override; it is not \
-served
-    """
-    check_in_force(bundle.override, on=on, name=bundle.name)
-    if bundle.override is None and bundle.manifest.verdict != "pass":
-        raise Refused(
-            f"bundle '{bundle.name}': its verdict is '{bundle.manifest.verdict}' and it has no "
-            "override; it is not served",
-            hint="release it again, with a pass or with an override that names who answers for it",
-        )
