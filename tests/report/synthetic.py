@@ -71,6 +71,11 @@ def material(levels: Sequence[str] = ("F", "M", "other"), *, text: str = "plain 
         curation={"splits_digest": "ab" * 32, text: 1, "counts": [{"group": text, "n": 3}]},
         candidates={"candidates": [_candidate("plain", text), _candidate(text, text)]},
         selection={"candidate": "plain", "rule": text, "reason": text},
+        pretraining=pretraining(text),
+        acceptance=acceptance(text),
+        power=power(text),
+        shift=shift(text),
+        monitoring=monitoring(text),
         embeddings={"encoder": text, "card": {"licence": "not available", text: text}},
         cohort={"patient_means": "patient"},
         operating_points=_points(text),
@@ -80,6 +85,84 @@ def material(levels: Sequence[str] = ("F", "M", "other"), *, text: str = "plain 
             Link("", "gate", "23" * 32),
         ],
     )
+
+
+def pretraining(text: str) -> Mapping[str, object]:
+    row = {"from": "plain", "to": text, "metric": "auroc", "group": text, "against": None}
+    apart = {"first": 0.8, "second": 0.9, "difference": 0.1, "low": 0.02, "high": 0.18}
+    absent = dict.fromkeys(("first", "second", "difference", "low", "high"))
+    return {
+        "question": text,
+        "how_seeds_enter": text,
+        "equal": {"steps": 150},
+        "rows": [{**row, **apart, "reason": None}, {**row, **absent, "reason": text}],
+    }
+
+
+def acceptance(text: str) -> Mapping[str, object]:
+    return {
+        "name": text,
+        "bundle": "67" * 32,
+        "released_with": {"verdict": "inconclusive", "reason": text},
+        "override": {"name": text, "reason": "a pilot", "expires": "2030-01-31"},
+    }
+
+
+def power(text: str) -> Mapping[str, object]:
+    verdicts = ("pass", "inconclusive", "not assessable", "fail")
+    shares = {name: {"share": 0.25, "low": 0.1, "high": 0.5} for name in verdicts}
+    asked = {"metric": "sensitivity", "group": text, "against": text, "difference": -0.11}
+    need = {"name": text, "finding": text, "metric": "auroc", "group": text}
+    numbers = {"n_positive": 41, "n_negative": 1234}
+    return {
+        "chance_of_needs": 0.8,
+        "chances": [
+            {"case": "reference", "draws": 9, "verdicts": shares},
+            {"case": "beyond", "draws": 0, "reason": text, **asked},
+        ],
+        "needs": [
+            {
+                **need,
+                **numbers,
+                "needed_for_pass": {"n_positive": 52, "n_negative": 0},
+                "needed_for_fail": None,
+                "enough_for_pass": False,
+                "lacking": text,
+            }
+        ],
+    }
+
+
+def shift(text: str) -> Mapping[str, object]:
+    mix = {"column": text, "total_variation": 0.5, "by_chance": 0.1, "p_adjusted": 0.01}
+    score = {"finding": text, "group": text, "mean": 0.3, "mean_of_reference": 0.4}
+    beyond = {"share": 0.1, "low": 0.05, "high": 0.2}
+    return {
+        "reason": text,
+        "input_gate": {"n_images": 3, "of": 12},
+        "mixes": [{**mix, "new_levels": {text: 3}}],
+        "distances": {"beyond": [{"quantile": q, **beyond} for q in ("0.99", "1", "limit")]},
+        "scores": [{**score, "wasserstein": 0.1, "by_chance": 0.05, "p_adjusted": 0.04}],
+    }
+
+
+def monitoring(text: str) -> Mapping[str, object]:
+    asked = {"name": text, "kind": "contrast", "metric": "specificity", "group": text}
+    return {
+        "as_of": "2030-01-31",
+        "n_cases": 100,
+        "n_patients": 90,
+        "n_labelled": 80,
+        "level": 0.05,
+        "periods": ["2029-12", "2030-01"],
+        "verdict": {"verdict": "fail", "reason": text},
+        "questions": [
+            {**asked, "alarm": "2030-01-15", "bound": 0.1, "value": -0.2},
+            {**asked, "alarm": None, "bound": 0.1, "value": 0.0},
+        ],
+        "charts": [{"group": text, "warned": "2030-01-02"}],
+        "drift": {"changed": [{"group": text}]},
+    }
 
 
 def facts(levels: Sequence[str], text: str) -> Mapping[str, object]:

@@ -259,6 +259,40 @@ def test_patients_in_several_splits_are_said_beside_the_verdict() -> None:
     assert "Leakage" not in _section(report.html(given), "verdict")
 
 
+def test_an_override_stands_on_the_first_screen_with_name_reason_and_end(plain: str) -> None:
+    first = next(e for e in seen(plain).all("section") if e.attributes.get("id") == "verdict")
+    assert "Released without a pass." in first.text
+    assert "plain text answers for its use until 2030-01-31: a pilot" in first.text
+
+
+def test_an_alarm_in_use_stands_on_the_first_screen_and_its_group_below(plain: str) -> None:
+    sections = {e.attributes.get("id"): e.text for e in seen(plain).all("section")}
+    assert "ALARM. Labelled cases show that the policy no longer holds." in sections["verdict"]
+    assert "2030-01-15" in sections["monitoring"]
+    assert "1 of 2 tests called out" in sections["monitoring"]
+    assert "2 months: 100 cases of 90 patients, 80 of them" in sections["monitoring"]
+
+
+def test_power_stands_before_shift_and_says_what_is_lacking(plain: str) -> None:
+    (told,) = [e.text for e in seen(plain).all("section") if e.attributes.get("id") == "acceptance"]
+    assert told.index("Power, stated before results") < told.index("Are local images like those")
+    assert "41 / 1,234" in told
+    assert "no: plain text" in told
+    assert "would refuse 3 of 12 images" in told
+
+
+def test_what_pre_training_changed_stands_with_intervals_whichever_way(plain: str) -> None:
+    sections = seen(plain).all("section")
+    (told,) = [e.text for e in sections if e.attributes.get("id") == "pretraining"]
+    assert "1 of 1 intervals below lie on one side of zero" in told
+    assert "+0.020 to +0.180" in told
+
+
+def test_what_never_came_before_or_after_the_audit_has_no_section(bare: Seen) -> None:
+    there = {e.attributes.get("id") for e in bare.all("section")}
+    assert not there & {"acceptance", "monitoring", "pretraining"}
+
+
 def test_each_rule_names_the_candidate_it_would_have_chosen_and_its_values() -> None:
     candidates = [
         {

@@ -14,7 +14,7 @@ def pretraining(material: Material) -> dict[str, object] | None:
     Returns
     -------
     `rows`: a row per pair of arms, metric and group, with the difference and its interval;
-    `clear`: how many intervals lie on one side of zero, of `n` that have a value.
+    `one_sided`: how many intervals lie on one side of zero, of `n` that have a value.
     """
     said = material.pretraining
     if said is None:
@@ -26,7 +26,7 @@ def pretraining(material: Material) -> dict[str, object] | None:
         "equal": said.get("equal") if isinstance(said.get("equal"), Mapping) else {},
         "rows": rows,
         "n": len(valued),
-        "clear": sum(_one_sided(row) for row in valued),
+        "one_sided": sum(_one_sided(row) for row in valued),
     }
 
 
