@@ -27,7 +27,7 @@ from equipoise.monitor.questions import asked
 from equipoise.monitor.watching import watch
 
 MONTHS, A_MONTH, FROM = 24, 200, 7
-POOL, RENDERED = 6_000, 10
+POOL, RENDERED = 5_000, 6
 TOLERANCE, LEVEL = 0.05, 0.05
 STRENGTHS = (1.5, 2.0, 2.5, 3.0)
 """Factors on the noise of the scanner."""
@@ -316,7 +316,7 @@ def main() -> None:
     for strength in (1.0, *STRENGTHS):
         made = [
             outcome(drawn(before, pools[strength], np.random.default_rng((9, s))), bundle, s)
-            for s in range(seeds if strength == 1.0 else max(seeds // 2, 1))
+            for s in range(seeds if strength == 1.0 else max(seeds // 4, 1))
         ]
         name = "no change" if strength == 1.0 else f"noise × {strength:g} from month {FROM}"
         print(row(name, made, drift=strength > 1.0), flush=True)
