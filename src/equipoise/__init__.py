@@ -9,6 +9,7 @@ from types import ModuleType
 __version__ = "0.1.0"
 
 _SUBMODULES = (
+    "accept",
     "adapt",
     "audit",
     "bundles",
@@ -30,6 +31,7 @@ _SUBMODULES = (
     "policies",
     "probes",
     "registry",
+    "release",
     "report",
     "scope",
     "splits",

@@ -11,6 +11,7 @@
     ├── UnknownName                no such metric, encoder, mitigation, stage, …
     ├── StorageFailure             the disk is full, or a place cannot be written
     ├── AlteredEvidence            a file is not what its evidence says
+    ├── Refused                    not allowed as things stand: no pass, an expired override
     └── MissingExtra               an optional part of the installation is needed
 
 A message says whose table, which column, what was found and what was expected. What the
@@ -31,6 +32,9 @@ class EquipoiseError(Exception):
     hint
         What the reader can do, or nothing.
     """
+
+    exit_code = 2
+    """With which the command line ends."""
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
@@ -70,7 +74,19 @@ class AlteredEvidence(EquipoiseError):
 
 
 class Refused(EquipoiseError):
-    """What was asked for is not allowed as things stand: no pass, no override, an expired one."""
+    """What was asked for is not allowed as things stand: no pass, no override, an expired one.
+
+    Parameters
+    ----------
+    message, hint
+        As for every error.
+    exit_code
+        That of the verdict which stands in the way; 2 where none does.
+    """
+
+    def __init__(self, message: str, *, hint: str | None = None, exit_code: int = 2) -> None:
+        super().__init__(message, hint=hint)
+        self.exit_code = exit_code
 
 
 class MissingExtra(EquipoiseError):

@@ -1,7 +1,7 @@
 """The stage: cohort and predictions from disk, counts and estimates to disk."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
@@ -28,17 +28,30 @@ class Chosen:
     file
         The prediction file, relative to the folder of the predictions.
     evaluation
-        *split* or *cross-fit*.
+        *split*, *cross-fit*, or *bundle*: a released model, on images of another place.
+    bundle
+        Digest and override of that model, to be carried on; empty for others.
     """
 
     candidate: str
     file: str
     evaluation: str
+    bundle: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def cross_fitted(self) -> bool:
         """Whether each image was scored by a model that had not seen its patient."""
         return self.evaluation == "cross-fit"
+
+    @property
+    def released(self) -> bool:
+        """Whether it is a bundle's: fitted and chosen elsewhere, so that no image was seen."""
+        return self.evaluation == "bundle"
+
+    @property
+    def split(self) -> str:
+        """Which images are audited if nothing is said."""
+        return "all" if self.cross_fitted or self.released else "test"
 
 
 def run(options: Options, inputs: Mapping[str, Path], out: Path, scope: Scope) -> dict[str, object]:
@@ -75,7 +88,7 @@ def run(options: Options, inputs: Mapping[str, Path], out: Path, scope: Scope) -
     frame = with_attributes(frame, list(options.attributes))
     levels, found_levels = declared_levels(frame, options.attributes)
     # A model fares better on images that it was fitted or chosen on: nothing there may pass.
-    exploratory = found_levels or not (chosen.cross_fitted or options.split in {None, "test"})
+    exploratory = found_levels or not (chosen.split == "all" or options.split in {None, "test"})
     table = metrics.subgroups(levels, order=options.intersections, exploratory=exploratory)
     found = estimated(
         frame,
@@ -114,7 +127,11 @@ def _chosen(options: Options, folder: Path) -> Chosen:
             f"{', '.join(known) or 'none'}",
             hint=nearest(name, known),
         )
-    return Chosen(name, file, evaluation)
+    # An override under which a model was released is shown wherever it is judged.
+    carried: dict[str, object] = {
+        name: selected[name] for name in ("bundle", "override") if name in selected
+    }
+    return Chosen(name, file, evaluation, carried if evaluation == "bundle" else {})
 
 
 def _frame(options: Options, inputs: Mapping[str, Path], chosen: Chosen) -> pl.DataFrame:
@@ -132,8 +149,9 @@ def _frame(options: Options, inputs: Mapping[str, Path], chosen: Chosen) -> pl.D
     _check_attributes(options, cohort)
     columns = ["image_id", "patient_id", *options.attributes]
     labels = cohort.select(*columns, *[f"label:{finding}" for finding in wanted])
-    split = options.split or ("all" if chosen.cross_fitted else "test")
-    if "splits" in inputs:
+    split = options.split or chosen.split
+    # The splits of the study are those of the place where the bundle was made.
+    if "splits" in inputs and not chosen.released:
         splits = tables.read(inputs["splits"] / "splits.parquet", tables.SPLITS)
         places = splits.select("image_id", "split")
         everyone = labels.join(places, on="image_id", how="inner").join(
@@ -174,7 +192,7 @@ def _said(
         "candidate": chosen.candidate,
         "file": chosen.file,
         "cross_fitted": chosen.cross_fitted,
-        "split": options.split or ("all" if chosen.cross_fitted else "test"),
+        "split": options.split or chosen.split,
         "n_images": frame.height,
         "n_patients": frame["patient_id"].n_unique(),
         "patient_is": options.patient_is,
@@ -196,6 +214,7 @@ def _said(
         },
         "assessed": int((rows["status"] == "assessed").sum()),
         "not_assessable": int((rows["status"] == "not assessable").sum()),
+        **chosen.bundle,
     }
 
 

@@ -17,7 +17,14 @@ from equipoise.bundles.contents import (
     Override,
     check_in_force,
 )
-from equipoise.bundles.opening import Bundle, components, distances, opened, scores
+from equipoise.bundles.opening import (
+    Bundle,
+    check_usable,
+    components,
+    distances,
+    opened,
+    scores,
+)
 from equipoise.bundles.reference import QUANTILES, Reference, described
 from equipoise.bundles.writing import EncoderFiles, Parts, heads_of, written
 
@@ -36,6 +43,7 @@ __all__ = [
     "Parts",
     "Reference",
     "check_in_force",
+    "check_usable",
     "components",
     "described",
     "distances",

@@ -6,6 +6,7 @@ from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from equipoise.encoders import Encoder
 from equipoise.errors import InvalidInput, Refused
 from equipoise.images import Fit, Frame
 from equipoise.metrics import METRICS, Minimum
@@ -120,6 +121,18 @@ class EncoderNote(_Part):
     precision: str = Field(description="Of its arithmetic.")
     dimension: int = Field(gt=0, description="Length of a vector.")
     licence: str = Field(description="Under which its weights may be used.")
+
+    @classmethod
+    def of(cls, encoder: Encoder) -> "EncoderNote":
+        """Return the note about an encoder."""
+        return cls(
+            name=encoder.name,
+            digest=encoder.digest,
+            engine=encoder.engine,
+            precision=encoder.precision,
+            dimension=encoder.dimension,
+            licence=encoder.card.licence,
+        )
 
 
 class Manifest(_Part):

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +12,26 @@ import polars as pl
 from equipoise import evidence, mitigations, policies, registry
 from equipoise.bundles import reference as references
 from equipoise.bundles.archives import unpacked
+from equipoise.bundles.chains import check_chain
 from equipoise.bundles.contents import (
     AuditPlan,
     Head,
     InputContract,
     Manifest,
     Override,
+    check_in_force,
     parsed,
 )
 from equipoise.encoders import ENCODERS, Encoder
-from equipoise.errors import AlteredEvidence, InvalidEncoder, InvalidInput, InvalidTable, nearest
+from equipoise.errors import (
+    AlteredEvidence,
+    InvalidConfiguration,
+    InvalidEncoder,
+    InvalidInput,
+    InvalidTable,
+    Refused,
+    nearest,
+)
 from equipoise.mitigations import Fitted
 from equipoise.probes import Embeddings
 from equipoise.scope import Scope
@@ -115,7 +126,8 @@ def opened(path: Path, scope: Scope | None = None) -> Bundle:
     Raises
     ------
     AlteredEvidence
-        If a file is altered, missing or added: it is named.
+        If a file is altered, missing or added: it is named. If what it holds is not what the
+        stages in its chain say they made.
     InvalidInput
         If it is no bundle, or a part of it cannot be read.
     InvalidEncoder
@@ -146,6 +158,50 @@ def opened(path: Path, scope: Scope | None = None) -> Bundle:
         verdict=read_json(folder / "verdict.json"),
         reference=_reference(folder / "reference", manifest, path),
     )
+
+
+def check_usable(bundle: Bundle, *, on: date | None) -> None:
+    """Refuse a bundle that neither passed nor is under an override that holds.
+
+    Who uses a bundle asks this first: the acceptance test, and a service before it starts.
+
+    Parameters
+    ----------
+    bundle
+        The bundle.
+    on
+        Today, as the caller says; only a bundle with an override needs it.
+
+    Raises
+    ------
+    Refused
+        If its verdict is no pass and no override holds.
+    InvalidConfiguration
+        If it has an override and the date is not said.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> model = SimpleNamespace(name="demo", override=None,
+    ...                         manifest=SimpleNamespace(verdict="fail", reason="F is missed"))
+    >>> check_usable(model, on=None)
+    Traceback (most recent call last):
+        ...
+    equipoise.errors.Refused: bundle 'demo': its verdict is 'fail' (F is missed), and no override \
+is recorded
+    """
+    if bundle.override is None and bundle.manifest.verdict != policies.Verdict.PASS.value:
+        raise Refused(
+            f"bundle '{bundle.name}': its verdict is '{bundle.manifest.verdict}' "
+            f"({bundle.manifest.reason}), and no override is recorded"
+        )
+    if bundle.override is not None and on is None:
+        raise InvalidConfiguration(
+            f"bundle '{bundle.name}': is used by an override until {bundle.override.expires}; "
+            "expected 'on', the date of today"
+        )
+    if on is not None:
+        check_in_force(bundle.override, on=on, name=bundle.name)
 
 
 def scores(bundle: Bundle, vectors: Embeddings) -> dict[str, Scores]:
@@ -253,7 +309,9 @@ def _checked(folder: Path, path: Path) -> dict[str, str]:
     kind = predicate.get("kind") if isinstance(predicate, dict) else None
     if kind != KIND:
         raise InvalidInput(f"{path}: its evidence is that of '{kind}'; expected a bundle")
-    return evidence.subjects(folder)
+    subjects = evidence.subjects(folder)
+    check_chain(folder, subjects, str(path))
+    return subjects
 
 
 def _encoder(folder: Path, manifest: Manifest, scope: Scope, path: Path) -> Encoder:

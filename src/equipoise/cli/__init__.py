@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         typer.main.get_command(application(words))(args=words, prog_name="equipoise")
     except EquipoiseError as error:
         complain(error)
-        raise SystemExit(2) from None
+        raise SystemExit(error.exit_code) from None
     except KeyboardInterrupt:
         sys.stderr.write("\nstopped; finished stages are kept, run again to go on\n")
         raise SystemExit(130) from None

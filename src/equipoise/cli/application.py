@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from equipoise import __version__
-from equipoise.cli import auditing, studies
+from equipoise.cli import accepting, auditing, studies
 from equipoise.study.titles import TITLES
 
 _HELP = """Fairness of foundation models in medical imaging: from the first image to a verdict.
@@ -15,6 +15,8 @@ Start with [bold]equipoise demo[/bold], or with a table of predictions:
 [bold]equipoise audit predictions.csv --by sex --by age_band --patient patient_id[/bold]
 """
 _STUDY, _STAGES = "A study", "One stage alone"
+_OWN: dict[str, Callable[..., None]] = {"accept": accepting.accept, "audit": auditing.audit}
+"""Stages whose command does more than run them."""
 
 
 def application(words: Sequence[str]) -> typer.Typer:
@@ -35,10 +37,11 @@ def application(words: Sequence[str]) -> typer.Typer:
     app.callback()(_root)
     for command in (studies.run, studies.init, studies.verify, studies.schema, studies.demo):
         app.command(rich_help_panel=_STUDY)(command)
+    app.command(rich_help_panel=_STAGES)(accepting.wrap)
     named = next((word for word in words if not word.startswith("-")), None)
     for kind, title in TITLES.items():
-        if kind == "audit":
-            app.command("audit", rich_help_panel=_STAGES)(auditing.audit)
+        if kind in _OWN:
+            app.command(kind, rich_help_panel=_STAGES)(_OWN[kind])
         else:
             app.command(kind, help=title, rich_help_panel=_STAGES)(_command(kind, kind == named))
     return app

@@ -3,6 +3,7 @@
 import inspect
 import os
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
@@ -30,12 +31,14 @@ def command(kind: str) -> Callable[..., None]:
         from equipoise.scope import Scope
         from equipoise.study import execute, validated
 
-        options = _from_file(said["config"]) if said["config"] else {}
+        options = from_file(said["config"]) if said["config"] else {}
         if said.get("argument") is not None:
             options[_ARGUMENTS[kind]] = said["argument"]
         for name, field in fields.items():
             if said.get(name) is not None:
                 options[name] = _value(said[name], field, name)
+        if "on" in fields and options.get("on") is None:
+            options["on"] = datetime.now(UTC).date()  # nothing below reads a clock
         checked = validated(found.options, options, kind)
         given = {noun: said[f"from_{noun}"] for noun in (*found.needs, *found.wants)}
         out: Path = said["out"]
@@ -138,7 +141,14 @@ def _value(said: str, field: FieldInfo, name: str) -> object:
     return [value] if field.annotation == list[str] and isinstance(value, str) else value
 
 
-def _from_file(path: Path) -> dict[str, object]:
+def from_file(path: Path) -> dict[str, object]:
+    """Return the keys and values in a YAML file.
+
+    Raises
+    ------
+    InvalidConfiguration
+        If it cannot be read, or holds something else.
+    """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

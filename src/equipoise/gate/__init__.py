@@ -3,7 +3,7 @@
 from equipoise.gate.stage import Options, run, sources
 from equipoise.policies import Judgement, Outcome, Part, Verdict, judge, worst
 
-VERSION = 1
+VERSION = 2
 NEEDS = ("estimates",)
 WANTS: tuple[str, ...] = ()
 GIVES = ("verdict",)

@@ -117,7 +117,7 @@ def conduct(
     watch = watch or Watch()
     _check_sources(study, base)
     make_folder(run)
-    with _locked(run):
+    with locked(run):
         _sweep(run)
         outcomes = []
         for node in study.nodes:
@@ -314,8 +314,20 @@ def _seal(study: Study, run: Path, source: bytes | None) -> None:
 
 
 @contextlib.contextmanager
-def _locked(run: Path) -> Iterator[None]:
-    """Let one run at a time work in a folder; a lock whose process is gone does not count."""
+def locked(run: Path) -> Iterator[None]:
+    """Let one run at a time work in a folder; a lock whose process is gone does not count.
+
+    Raises
+    ------
+    StorageFailure
+        If another run is at work there.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with locked(Path(tempfile.mkdtemp())):
+    ...     pass
+    """
     lock = run / _LOCK
     with contextlib.suppress(OSError, ValueError):
         holder = int(lock.read_text())

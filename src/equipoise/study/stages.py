@@ -62,7 +62,7 @@ def stage(kind: str) -> Stage:
     Traceback (most recent call last):
         ...
     equipoise.errors.UnknownName: no stage 'gat'; known stages: phantoms, ingest, document, \
-curate, embed, adapt, audit, gate, monitor, report
+curate, embed, adapt, audit, gate, release, accept, monitor, report
     """
     if kind not in STAGES:
         known = ", ".join(STAGES)

@@ -9,6 +9,8 @@ TITLES = {
     "adapt": "Fit probes with and without mitigation; select; lock operating points.",
     "audit": "Count and estimate performance for every declared subgroup.",
     "gate": "Hold the estimates against a policy and give the verdict.",
+    "release": "Make a bundle of a model that passed, or that an override lets go.",
+    "accept": "Test a bundle on local data: power first, then shift, then its scores.",
     "monitor": "Watch a model in use: alarms, early warnings, drift, late labels.",
     "report": "Write one self-contained HTML page of it all.",
 }
