@@ -45,6 +45,7 @@ def test_without_a_label_nothing_is_assessable_and_no_alarm_is_raised(look, bund
     assert all(q["e_value"] == 1.0 for q in said["questions"])
 
 
+@pytest.mark.slow
 def test_a_pass_needs_labelled_evidence_that_every_part_of_the_policy_holds(look, bundle):
     rows, labels = made.cases(
         bundle, months=6, a_month=140, sensitivity=0.87, specificity=0.78, seed=5
@@ -225,6 +226,7 @@ def test_the_list_to_adjudicate_is_a_weighted_sample_of_those_without_a_label(lo
     assert (listed["weight"] * listed["n_drawn"] - listed["n_stratum"]).abs().max() < 1e-9
 
 
+@pytest.mark.slow
 def test_an_expired_override_is_said_and_forbids_green(look, bundle, monkeypatch, tmp_path):
     from tests.bundles import made as tiny
 
@@ -237,6 +239,7 @@ def test_an_expired_override_is_said_and_forbids_green(look, bundle, monkeypatch
     assert "A. Lee" in (out / "monitor.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_cohort_scored_with_the_bundle_is_watched_like_a_log(place, bundle, tmp_path):
     from tests.bundles import made as tiny
 
