@@ -100,10 +100,15 @@ def _question(
         "picture": _path(one, place, seen, title=title, about=told, texts=texts),
         "about": told,
         "so_far": _so_far(one, about, texts),
-        "needed": say(texts, "monitor.no_needed")
-        if own.get("needed") is None
-        else say(texts, "monitor.needed", needed=pages.thousands(own["needed"])),
+        "needed": _needed(own.get("needed"), asked.kind, texts),
     }
+
+
+def _needed(n: object, kind: str, texts: Texts) -> str:
+    if not isinstance(n, int):
+        return say(texts, "monitor.no_needed")
+    key = "monitor.needed_floor" if kind == "floor" else "monitor.needed"
+    return say(texts, key, needed=pages.thousands(n))
 
 
 def _path(one: Watched, place: int, seen: Seen, *, title: str, about: str, texts: Texts) -> Markup:
