@@ -6,6 +6,10 @@ after 30 days on average and for one case in ten never. In one arm nothing chang
 the scanner of sex F gets noisier in month 7. Everything but the images goes through the stage's own
 `watch`: questions of a policy, patients, blocks, bets, closed testing, CUSUM.
 
+Arms with a change take a quarter of the seeds. A CUSUM delay is that of the first chart, of any
+group, whose first warning came after the change. *naive z* is a two-sided test of no difference at
+5 %, for sensitivity and for specificity, on all labels so far, looked at each month.
+
 A pool of images is rendered once for each sex, label and state of the scanner, and months are drawn
 from it with replacement; the rows marked *rendered* render each image of each seed anew. A row
 marked *boundary* is of coins whose specificity lies exactly the tolerance below in sex F: the worst
