@@ -24,6 +24,7 @@ def test_a_log_of_another_bundle(place, drawn, tmp_path):
         monitor.run(monitor.Options(bundle=str(place), log=str(log)), {}, tmp_path, Scope())
 
 
+@pytest.mark.slow
 def test_a_bundle_whose_digest_does_not_match(drawn, tmp_path):
     place = tiny.bundle(tmp_path / "altered")
     (place / "model_card.md").write_text("# better\n")

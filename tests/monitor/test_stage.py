@@ -45,6 +45,7 @@ def test_without_a_label_nothing_is_assessable_and_no_alarm_is_raised(look, bund
     assert all(q["e_value"] == 1.0 for q in said["questions"])
 
 
+@pytest.mark.slow
 def test_a_pass_needs_labelled_evidence_that_every_part_of_the_policy_holds(look, bundle):
     rows, labels = made.cases(
         bundle, months=6, a_month=140, sensitivity=0.87, specificity=0.78, seed=5
@@ -225,6 +226,7 @@ def test_the_list_to_adjudicate_is_a_weighted_sample_of_those_without_a_label(lo
     assert (listed["weight"] * listed["n_drawn"] - listed["n_stratum"]).abs().max() < 1e-9
 
 
+@pytest.mark.slow
 def test_an_expired_override_is_said_and_forbids_green(look, bundle, monkeypatch, tmp_path):
     from tests.bundles import made as tiny
 
@@ -237,6 +239,7 @@ def test_an_expired_override_is_said_and_forbids_green(look, bundle, monkeypatch
     assert "A. Lee" in (out / "monitor.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_cohort_scored_with_the_bundle_is_watched_like_a_log(place, bundle, tmp_path):
     from tests.bundles import made as tiny
 
@@ -297,3 +300,38 @@ def test_what_json_says_is_json_without_nan(look, bundle):
     out, _ = look(*made.cases(bundle, months=2))
     text = (out / "monitoring.json").read_text(encoding="utf-8")
     json.loads(text, parse_constant=pytest.fail)
+
+
+def test_a_site_that_differs_from_the_reference_from_the_start_has_not_drifted(look, bundle):
+    rows, labels = made.cases(bundle, months=6, a_month=60)
+    for row in rows:
+        row["manufacturer"] = "Dogwood"  # never in the reference, and here all the time
+    out, _ = look(rows, labels, baseline=2)
+    drift = pl.read_parquet(out / "drift.parquet").filter(pl.col("what") == "manufacturer")
+    against = dict(drift.group_by("against").agg((pl.col("status") == "changed").sum()).iter_rows())
+    assert against["reference"] > 0
+    assert against["first periods"] == 0
+    names = [c["reason"] for c in made.said(out, "verdict.json")["criteria"]]
+    assert not any("manufacturer" in reason for reason in names)
+
+
+@pytest.mark.slow
+def test_drift_is_told_falsely_at_most_as_often_as_the_level_says(bundle):
+    from equipoise.monitor import drifting
+    from equipoise.monitor.options import Options
+
+    rng, alarms = np.random.default_rng(2), 0
+    held = drifting.histogram(bundle, made.FINDING, {"sex": "F"})
+    assert held is not None
+    for seed in range(60):
+        rows, _ = made.cases(bundle, months=8, a_month=60, seed=seed)
+        frame = pl.DataFrame(rows).with_columns(
+            pl.col("case_id").str.slice(1, 2).alias("period"),
+            pl.Series("distance", rng.normal(30, 3, len(rows))),
+        )
+        table = drifting.drift(
+            frame, bundle, sorted(set(frame["period"])), Options(bundle="-", baseline=3)
+        )
+        own = table.filter(pl.col("against") == "first periods")
+        alarms += bool((own["status"] == "changed").any())
+    assert alarms <= 60 * 0.05 + 2 * np.sqrt(60 * 0.05 * 0.95)

@@ -131,12 +131,9 @@ def _axis(low: float, high: float, *, powers: bool) -> Iterator[Markup]:
 def _power(value: float) -> str:
     if not float(value).is_integer():
         return ""
-    number = 10.0**value
-    return (
-        f"{number:,.0f}"
-        if number >= 1 and number < 1e6
-        else (f"{number:g}" if number < 1 else f"1e{value:.0f}")
-    )
+    if abs(value) > 3:
+        return f"10^{value:.0f}".replace("-", "−")
+    return f"{10.0**value:,.0f}" if value >= 0 else f"{10.0**value:g}"
 
 
 def _below(ticks: Sequence[str]) -> Iterator[Markup]:

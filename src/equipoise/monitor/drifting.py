@@ -23,15 +23,17 @@ _FEWEST = 10
 """Below this many cases a period's group is not compared."""
 _UNSAID = "not said"
 
+FIRST = "first periods"
+
 
 def drift(
     frame: pl.DataFrame, bundle: bundles.Bundle, periods: Sequence[str], options: Options
 ) -> pl.DataFrame:
     """Return the table *drift*.
 
-    Scores of a group are compared with those of the same group in the bundle's reference;
-    everybody's distances, components and acquisition mix with the reference's; a group's distances
-    and components, which the reference does not tell by group, with its own first periods.
+    Scores of a group are compared with those of the same group in the bundle's reference, and
+    everybody's distances, components and acquisition mix with the reference's; from the end of the
+    first periods on all of it, groups too, also with what it was in these.
 
     Parameters
     ----------
@@ -132,8 +134,7 @@ def _mix(now: pl.DataFrame, mix: Mapping[str, Mapping[str, int]]) -> Iterator[di
     for name, levels in mix.items():
         if name not in now.columns:
             continue
-        seen = now[name].cast(pl.String).fill_null(_UNSAID)
-        counted: dict[str, int] = dict(seen.value_counts().iter_rows())
+        counted = _counted(now[name])
         every = [*levels, *sorted(set(counted) - set(levels))]
         before = np.array([float(levels.get(level, 0)) for level in every])
         new = np.array([float(counted.get(level, 0)) for level in every])
@@ -145,17 +146,38 @@ def _against_start(
 ) -> Iterator[dict[str, object]]:
     if not later:
         return
-    names = [n for n in now.columns if n == "distance" or n.startswith("component:")]
+    names = [n for n in now.columns if n == "distance" or n.startswith(("component:", "score:"))]
     for group in groups(bundle):
-        if not group:
-            continue
         mine, first = inside(now, group), inside(baseline, group)
         for name in names:
             before, new = _reals(first[name]), _reals(mine[name])
             row = {"distance": 0.0, "p": 1.0}
             if min(len(before), len(new)) >= _FEWEST:
                 row["distance"], row["p"] = surveillance.moved(before, new)
-            yield _described(group, name, len(before), len(new), "first periods") | row
+            yield _described(group, name, len(before), len(new), FIRST) | row
+    told = [] if bundle.reference is None else [n for n in bundle.reference.mix if n in now.columns]
+    mix = {name: dict(_counted(baseline[name])) for name in told}
+    yield from (row | {"against": FIRST} for row in _mix(now, mix))
+
+
+def _counted(column: pl.Series) -> dict[str, int]:
+    seen = column.cast(pl.String).fill_null(_UNSAID)
+    return dict(seen.value_counts(sort=True).iter_rows())
+
+
+def fresh(table: pl.DataFrame) -> pl.DataFrame:
+    """Return the changes that are new: not those from the reference that were there at first.
+
+    Parameters
+    ----------
+    table
+        The table *drift*.
+    """
+    key = ["group", "what", "against"]
+    first = table.filter(pl.col("against") == FIRST)["period"].min()
+    changed = table.filter(pl.col("status") == "changed")
+    early = changed.filter(pl.lit(first is None) | (pl.col("period") < pl.lit(first)))
+    return changed.join(early.select(key).unique(), on=key, how="anti", maintain_order="left")
 
 
 def _row(

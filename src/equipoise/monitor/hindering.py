@@ -7,6 +7,7 @@ import polars as pl
 from equipoise import bundles
 from equipoise.errors import Refused
 from equipoise.metrics import UNKNOWN
+from equipoise.monitor.drifting import fresh
 from equipoise.monitor.judging import Hindrance
 from equipoise.monitor.labelling import Labelled
 from equipoise.monitor.watching import Watch
@@ -38,7 +39,7 @@ def hindrances(
     """
     return [
         *_warned(watched),
-        *_changed(drifted.filter(pl.col("period").is_in(list(recent)))),
+        *_changed(fresh(drifted).filter(pl.col("period").is_in(list(recent)))),
         *_dependent(reach),
         *_unknown(bundle, labelled, recent),
         *_override(bundle, labelled),
@@ -55,14 +56,14 @@ def _warned(watched: Watch) -> Iterator[Hindrance]:
         )
 
 
-def _changed(drifted: pl.DataFrame) -> Iterator[Hindrance]:
-    changed = drifted.filter(pl.col("status") == "changed")
+def _changed(changed: pl.DataFrame) -> Iterator[Hindrance]:
     if changed.height:
         row = changed.row(0, named=True)
         yield Hindrance(
             "what comes in has changed",
             f"{changed.height} tests of the latest periods, as {row['what']} of {row['group']} in "
-            f"{row['period']}: what is different need not be worse, but must be looked at",
+            f"{row['period']} against the {row['against']}: what is different need "
+            "not be worse, but must be looked at",
         )
 
 

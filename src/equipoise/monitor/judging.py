@@ -108,14 +108,13 @@ def _part(ways: Sequence[Watched], line: float, policy: Policy, minimum: int) ->
     few = _few(least, minimum)
     if few is not None:
         return Part(Verdict.NOT_ASSESSABLE, few, required, facts(ways, least))
-    # Both directions must be refuted; where one question stands for both, so must its mirror.
-    if least.log_holds >= line and _mirror_holds(ways, line):
-        reason = f"{said(least)}, shown to be {_within(least)} (e-value {_e(least.log_holds)})"
+    if least.log_holds >= line:
+        reason = f"{said(least)}, shown to be {_within(least)} (e-value {written(least.log_holds)})"
         return Part(Verdict.PASS, reason, required, facts(ways, least))
     reason = (
-        f"{said(least)}; no alarm (highest e-value {_e(least.highest)}, alarm at {_e(line)}), and "
-        f"not yet shown to be {_within(least)} (e-value {_e(least.log_holds)} of {_e(line)}); "
-        f"{more(least, line)}"
+        f"{said(least)}; no alarm (highest e-value {written(least.highest)}, alarm at "
+        f"{written(line)}), and not yet shown to be {_within(least)} (e-value "
+        f"{written(least.log_holds)} of {written(line)}); {more(least, line)}"
     )
     return Part(Verdict.INCONCLUSIVE, reason, required, facts(ways, least))
 
@@ -165,18 +164,6 @@ def facts(ways: Sequence[Watched], one: Watched) -> dict[str, object]:
     }
 
 
-def _mirror_holds(ways: Sequence[Watched], line: float) -> bool:
-    """Return whether the other way round holds too, where one question stands for both arms."""
-    if len(ways) > 1 or ways[0].question.kind == "floor":
-        return True
-    from equipoise import surveillance
-    from equipoise.monitor.streams import mirrored
-
-    gains = mirrored(ways[0].recent.gains, ways[0].question.bound)
-    path = surveillance.log_wealth(gains)
-    return bool(len(path)) and bool(path[-1] >= line)
-
-
 def _few(one: Watched, minimum: int) -> str | None:
     arms = [(one.question.group, len(one.recent.first))]
     if one.question.kind == "contrast":
@@ -198,7 +185,9 @@ def _alarm(one: Watched, line: float) -> str:
     if question.kind == "contrast":
         against = "the rest" if question.contrast == "rest" else str(question.against)
         broken = f"it is {question.direction} that of {against} by more than {bound}"
-    return f"alarm on {one.alarm}: {broken} (e-value {_e(one.highest)}, alarm at {_e(line)})"
+    return (
+        f"alarm on {one.alarm}: {broken} (e-value {written(one.highest)}, alarm at {written(line)})"
+    )
 
 
 def _within(one: Watched) -> str:
@@ -263,6 +252,15 @@ def _finite(log: float) -> float:
     return float(np.exp(min(log, 700.0)))
 
 
-def _e(log: float) -> str:
+def written(log: float) -> str:
+    """Return an e-value, given as its logarithm, as it is read.
+
+    Examples
+    --------
+    >>> written(3.0), written(-1.0), written(50.0)
+    ('20', '0.37', '10^22')
+    """
     value = _finite(log)
-    return f"{value:.3g}" if value < 1e6 else f"10^{log / math.log(10.0):.0f}"
+    if value >= 1e6:
+        return f"10^{log / math.log(10.0):.0f}"
+    return f"{value:,.0f}" if value >= 10.0 else f"{value:.2g}"

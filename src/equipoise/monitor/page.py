@@ -8,6 +8,7 @@ import polars as pl
 from markupsafe import Markup
 
 from equipoise import figures, pages, words
+from equipoise.monitor.judging import written
 from equipoise.monitor.options import Options
 from equipoise.monitor.reaching import DAYS
 from equipoise.monitor.saying import Seen
@@ -34,13 +35,17 @@ def page(seen: Seen, said: Mapping[str, object], options: Options) -> str:
     environment = pages.environment("equipoise.monitor", texts)
     parts = list(_parts(seen))
     verdict = seen.judgement.verdict.value
-    line = _number(seen.watch.line)
+    line = written(seen.watch.line)
     pictures = [_question(one, k, said, seen, texts) for k, one in enumerate(seen.watch.watched)]
     return environment.get_template("monitor.html.jinja").render(
         said=said,
         parts=parts,
-        deciding=[p for p in parts if verdict != "pass" and p["outcome"] == verdict],
-        warnings=[p for p in parts if p["kind"] == _WARNING and p["outcome"] != verdict],
+        deciding=[
+            p
+            for p in parts
+            if verdict != "pass" and p["outcome"] == verdict and p["kind"] != _WARNING
+        ],
+        warnings=[p for p in parts if p["kind"] == _WARNING],
         questions=sorted(pictures, key=lambda one: not one["alarmed"]),
         recent=", ".join([seen.recent[0], seen.recent[-1]][: len(seen.recent)]).replace(", ", "–"),
         line=line,
@@ -83,9 +88,9 @@ def _question(
     }
     kind = "floor" if asked.kind == "floor" else asked.direction
     title = say(texts, f"monitor.question_{kind}", **about)
-    line = _number(seen.watch.line)
-    now = _number(float(one.adjusted[-1]) if len(one.adjusted) else 0.0)
-    told = say(texts, "monitor.panel_about", now=now, highest=_number(one.highest), line=line)
+    line = written(seen.watch.line)
+    now = written(float(one.adjusted[-1]) if len(one.adjusted) else 0.0)
+    told = say(texts, "monitor.panel_about", now=now, highest=written(one.highest), line=line)
     listed = said["questions"]
     own = listed[place] if isinstance(listed, list) else {}
     return {
@@ -95,10 +100,15 @@ def _question(
         "picture": _path(one, place, seen, title=title, about=told, texts=texts),
         "about": told,
         "so_far": _so_far(one, about, texts),
-        "needed": say(texts, "monitor.no_needed")
-        if own.get("needed") is None
-        else say(texts, "monitor.needed", needed=pages.thousands(own["needed"])),
+        "needed": _needed(own.get("needed"), asked.kind, texts),
     }
+
+
+def _needed(n: object, kind: str, texts: Texts) -> str:
+    if not isinstance(n, int):
+        return say(texts, "monitor.no_needed")
+    key = "monitor.needed_floor" if kind == "floor" else "monitor.needed"
+    return say(texts, key, needed=pages.thousands(n))
 
 
 def _path(one: Watched, place: int, seen: Seen, *, title: str, about: str, texts: Texts) -> Markup:
@@ -115,7 +125,7 @@ def _path(one: Watched, place: int, seen: Seen, *, title: str, about: str, texts
         ],
     )
     values = [v / math.log(10.0) for v in rows["log_e_adjusted"].to_list()]
-    name = say(texts, "monitor.alarm_at", line=_number(seen.watch.line))
+    name = say(texts, "monitor.alarm_at", line=written(seen.watch.line))
     picture = figures.panel(
         [figures.Line(say(texts, "monitor.e_value"), values)],
         rows["period"].to_list(),
@@ -198,13 +208,3 @@ def _reals(values: object) -> list[float]:
 
 def _mean(values: np.typing.NDArray[np.float64]) -> str:
     return figures.plain(float(values.mean()) if len(values) else None, places=2)
-
-
-def _number(log: float) -> str:
-    """Return an e-value as it is read."""
-    value = math.exp(min(log, 700.0))
-    if value >= 1e6:
-        return f"10^{log / math.log(10.0):.0f}"
-    if value >= 10:
-        return f"{value:,.0f}"
-    return f"{value:.1f}" if value >= 0.1 else f"{value:.2g}"

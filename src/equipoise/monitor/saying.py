@@ -8,7 +8,7 @@ import polars as pl
 
 from equipoise import bundles, metrics
 from equipoise.monitor.cases import REFUSED
-from equipoise.monitor.drifting import groups, inside
+from equipoise.monitor.drifting import fresh, groups, inside
 from equipoise.monitor.judging import facts
 from equipoise.monitor.labelling import Labelled
 from equipoise.monitor.options import Options
@@ -186,6 +186,7 @@ def _drift(table: pl.DataFrame) -> dict[str, object]:
     )
     return {
         "tests": table.height,
+        "fresh": fresh(table).height,
         "too_few": int((table["status"] == "too few").sum()),
         "changed": first.to_dicts(),
     }

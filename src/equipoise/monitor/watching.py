@@ -11,7 +11,7 @@ from equipoise import bundles, surveillance
 from equipoise.metrics import named
 from equipoise.monitor.options import Options
 from equipoise.monitor.questions import RATES, Question
-from equipoise.monitor.streams import Bets, Days, Stream, bets, on_days, stream
+from equipoise.monitor.streams import Bets, Days, Stream, bets, mirrored, on_days, stream
 
 Reals = npt.NDArray[np.float64]
 
@@ -40,7 +40,8 @@ class Watched:
     recent
         Bets of the latest periods, that the policy is not broken.
     log_holds
-        Logarithm of the e-value of these.
+        Logarithm of the e-value of these; of a contrast the lesser of both directions, since a
+        difference within the tolerance is within it either way.
     repeats
         Further labelled cases of the same patients.
     """
@@ -160,12 +161,20 @@ def watch(
                 adjusted=adjusted[place],
                 alarm=_first(adjusted[place] >= line, days),
                 recent=latest,
-                log_holds=_last(surveillance.log_wealth(latest.gains)),
+                log_holds=_holds(latest, question),
                 repeats=whole.repeats,
             )
         )
     charts = _charts(watched, {k: v[0] for k, v in streams.items()}, days, bundle, options, lately)
     return Watch(days, tuple(watched), charts, line)
+
+
+def _holds(latest: Bets, question: Question) -> float:
+    own = _last(surveillance.log_wealth(latest.gains))
+    if question.kind == "floor":
+        return own
+    turned = mirrored(latest.gains, question.bound)
+    return min(own, _last(surveillance.log_wealth(turned)))
 
 
 def _charts(

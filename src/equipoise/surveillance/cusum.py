@@ -71,10 +71,9 @@ def designed(
     usual = float(np.clip(expected, 0.02, 0.98))
     worse = max(usual - drop, usual / 2.0)
     up, down = np.log((1.0 - worse) / (1.0 - usual)), np.log(worse / usual)
-    total, highest = np.zeros(runs), np.zeros(runs)
-    for _ in range(run_length):
-        total = np.maximum(total + np.where(rng.random(runs) < usual, down, up), 0.0)
-        highest = np.maximum(highest, total)
+    steps = np.array([up, down], dtype=np.float64)
+    well = (rng.random(run_length) < usual for _ in range(runs))
+    highest = [_sums(steps[run.astype(np.int64)]).max() for run in well]
     limit = float(np.quantile(highest, np.exp(-1.0)))
     return Design(usual, float(worse), max(limit, float(up)), run_length)
 
@@ -96,6 +95,10 @@ def cusum(values: Reals, design: Design) -> Reals:
     """
     up = np.log((1.0 - design.worse) / (1.0 - design.expected))
     down = np.log(design.worse / design.expected)
-    walk = np.cumsum(values * down + (1.0 - values) * up)
-    lowest = np.minimum.accumulate(np.minimum(walk, 0.0))
-    return np.asarray(walk - lowest, dtype=np.float64)
+    return _sums(values * down + (1.0 - values) * up)
+
+
+def _sums(steps: Reals) -> Reals:
+    """Return a walk that is held at zero from below."""
+    walk = np.cumsum(steps)
+    return np.asarray(walk - np.minimum.accumulate(np.minimum(walk, 0.0)), dtype=np.float64)
