@@ -134,8 +134,8 @@ def serving() -> list[str]:
 
     said = (
         "DICOM films of 128 × 128 pixels of three scanners, decoded, scored, logged and answered "
-        "by `equipoise serve`, with the callers on the same cores; the encoder alone has its pixels "
-        "ready. Short turns of one and the other; a ratio is of two turns side by side."
+        "by `equipoise serve`, with the callers on the same cores; the encoder alone has its "
+        "pixels ready. Short turns of one and the other; a ratio is of two turns side by side."
     )
     return ["## The service beside its encoder", "", said, "", *beside.table()]
 

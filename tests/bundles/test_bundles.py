@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 
 from equipoise import bundles, evidence, mitigations
 from equipoise.bundles import reference as references
-from equipoise.errors import AlteredEvidence, InvalidConfiguration, InvalidEncoder, InvalidInput
+from equipoise.errors import (
+    AlteredEvidence,
+    InvalidConfiguration,
+    InvalidEncoder,
+    InvalidInput,
+    Refused,
+)
 from equipoise.scope import Scope
 from tests.bundles import made
 
@@ -140,6 +146,14 @@ def test_an_override_travels_and_runs_out(tmp_path):
     said = evidence.read_statement(found.folder)["predicate"]["result"]
     assert said["override"]["name"] == "A. Lee"
     bundles.check_in_force(found.override, on=date(2030, 1, 31), name=found.name)
+
+
+@pytest.mark.slow
+def test_a_bundle_that_did_not_pass_is_of_no_use_without_an_override(folder, tmp_path):
+    bundles.check_usable(bundles.opened(folder), on=None)
+    failed = bundles.opened(made.bundle(tmp_path / "b", verdict="fail"))
+    with pytest.raises(Refused, match=r"its verdict is 'fail' .* no override is recorded"):
+        bundles.check_usable(failed, on=date(2026, 1, 1))
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,19 @@ def test_a_run_writes_the_verdict(tmp_path: Path) -> None:
     said = tables.read_json(out / "verdict.json")
     assert result["verdict"] == said["verdict"] == "fail"
     assert result["exit_code"] == 1
+    assert "override" not in said
+    written = tables.read_json(out / "policy.json")
+    assert policies.validated(written) == policy()
+
+
+def test_the_override_of_an_audited_bundle_stands_beside_its_verdict(tmp_path: Path) -> None:
+    given = folder(tmp_path)
+    override = {"name": "A. Lee", "reason": "pilot", "expires": "2030-01-01"}
+    tables.write_json(given / "audit.json", {"bundle": "f" * 64, "override": override})
+    out = tables.make_folder(tmp_path / "verdict")
+    options = gate.Options(policy=policy().model_dump(mode="json"))
+    assert gate.run(options, {"estimates": given}, out, Scope())["override"] == override
+    assert tables.read_json(out / "verdict.json")["bundle"] == "f" * 64
 
 
 def test_a_policy_file_is_a_source_seen_from_the_study(tmp_path: Path) -> None:

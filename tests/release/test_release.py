@@ -9,7 +9,13 @@ import pytest
 
 from equipoise import bundles, evidence, release, tables
 from equipoise.cli import main
-from equipoise.errors import InvalidConfiguration, InvalidEncoder, InvalidInput, Refused
+from equipoise.errors import (
+    AlteredEvidence,
+    InvalidConfiguration,
+    InvalidEncoder,
+    InvalidInput,
+    Refused,
+)
 from equipoise.release.cards import escaped
 from equipoise.scope import Scope
 from equipoise.study import execute, parse, stage
@@ -83,6 +89,29 @@ def test_what_travels_are_summaries_and_the_contract_of_what_was_seen(run, tmp_p
     assert not [name for name in ids if name.encode() in text]
     chain = {path.stem for path in (found.folder / "chain").iterdir()}
     assert chain == {"ingest", "curate", "embed", "adapt", "audit", "gate"}
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("verdict.json", "not the one that its gate made"),
+        ("probes/00-opacity.json", "none that its adapt made"),
+        ("chain/audit.json", "its gate was not given what its audit made"),
+    ],
+)
+def test_a_bundle_sealed_anew_over_another_file_is_not_opened(run, tmp_path, name, why):
+    released(run, tmp_path / "release")
+    folder = tmp_path / "release" / "bundle"
+    content = tables.read_json(folder / name)
+    if name.startswith("chain"):
+        content["subject"] = content["subject"][1:]
+    tables.write_json(folder / name, {**content, "reason": "better"})
+    said = evidence.read_statement(folder)
+    for entry in said["subject"]:
+        entry["digest"]["sha256"] = evidence.subjects(folder)[entry["name"]]
+    evidence.write_statement(folder, said)
+    with pytest.raises(AlteredEvidence, match=why):
+        bundles.opened(folder)
 
 
 def test_the_test_split_sets_no_distance_limit(run, tmp_path):
@@ -187,6 +216,7 @@ def test_an_encoder_that_changed_since_is_refused(run, tmp_path):
     empty = pl.DataFrame()
     material = Material(
         {"embeddings": copy / "embed"},
+        {},
         {"embeddings": evidence.read_statement(copy / "embed")["predicate"]},
         *([empty] * 5),
         {},

@@ -31,7 +31,7 @@ class Case:
     Parameters
     ----------
     name
-        *reference* or *beyond*.
+        *reference*, *beyond* or *twice*.
     says
         What holds in it, for JSON.
     shapes
@@ -111,8 +111,9 @@ def cases(
 ) -> list[Case]:
     """Return the truths under which the chances are told.
 
-    The first is that of the bundle's reference. Then one per criterion of the policy: in its
-    smallest group that is large enough, the true difference lies just beyond the tolerance.
+    The first is that of the bundle's reference. Then two per criterion of the policy: in its
+    smallest group that is large enough, the true difference lies just beyond the tolerance, or is
+    twice as large.
 
     Examples
     --------
@@ -124,17 +125,23 @@ def cases(
     said = {"truth": "scores of each group and label are distributed as in the reference"}
     listed = [Case("reference", said, found)]
     for criterion in bundle.policy.criteria:
-        listed.append(_worst(bundle, here, found, criterion, beyond))
+        for name, size in (
+            ("beyond", criterion.tolerance + beyond),
+            ("twice", 2.0 * criterion.tolerance),
+        ):
+            listed.append(_worst(name, here, found, (bundle, criterion), size))
     return listed
 
 
 def _worst(
-    bundle: bundles.Bundle,
+    name: str,
     here: Local,
     found: Mapping[str, Shape],
-    criterion: Criterion,
-    beyond: float,
+    judged: tuple[bundles.Bundle, Criterion],
+    size: float,
 ) -> Case:
+    """Return the case in which a group is worse than what it is compared with by `size`."""
+    bundle, criterion = judged
     finding = _first(criterion.findings, list(found))
     said: dict[str, object] = {
         "criterion": criterion.name,
@@ -144,7 +151,7 @@ def _worst(
     }
     if finding is None or criterion.metric not in {"auroc", "sensitivity", "specificity"}:
         why = f"a difference of {criterion.metric} cannot be made to order"
-        return Case("beyond", {**said, "reason": why}, {})
+        return Case(name, {**said, "reason": why}, {})
     shape = found[finding]
     point = None
     if criterion.metric != "auroc":
@@ -152,19 +159,18 @@ def _worst(
     contrast = _smallest(bundle, here, criterion, finding)
     if contrast is None:
         why = "no group that it judges is large enough here"
-        return Case("beyond", {**said, "reason": why}, {})
+        return Case(name, {**said, "reason": why}, {})
     group, against = (here.compared.inside[i] for i in contrast)
-    goal = -(criterion.tolerance + beyond)
-    changed = _with_difference(shape, here, (group, against), (criterion.metric, point), goal)
+    changed = _with_difference(shape, here, (group, against), (criterion.metric, point), -size)
     said |= {"operating_point": point, "group": here.compared.names[contrast[0]]}
     said |= {"against": here.compared.names[contrast[1]]}
     if changed is None:
         why = "its expected value leaves no room for such a difference"
-        return Case("beyond", {**said, "reason": why}, {})
+        return Case(name, {**said, "reason": why}, {})
     values = [expected(changed, here, arm, criterion.metric, point) for arm in (group, against)]
     difference = None if None in values else float(values[0] or 0.0) - float(values[1] or 0.0)
     said |= {"truth": "the group's true difference lies beyond the tolerance"}
-    return Case("beyond", {**said, "difference": difference}, {**found, finding: changed})
+    return Case(name, {**said, "difference": difference}, {**found, finding: changed})
 
 
 def _first(asked: Sequence[str], known: list[str]) -> str | None:
@@ -178,25 +184,23 @@ def _smallest(
 ) -> tuple[int, int] | None:
     """Return the contrast that the criterion judges whose group has the fewest, yet enough."""
     known, positive = here.labels(finding)
-    scarce = {"sensitivity": (positive,), "specificity": (known & ~positive,)}
-    classes = scarce.get(criterion.metric, (positive, known & ~positive))
-    minimum = bundle.audit.minimum
-    least = [minimum.negatives if one is not positive else minimum.positives for one in classes]
-    sets = criterion.sets()
+    minimum, sets = bundle.audit.minimum, criterion.sets()
+    classes = {
+        "sensitivity": [(positive, minimum.positives)],
+        "specificity": [(known & ~positive, minimum.negatives)],
+        "auroc": [(positive, minimum.positives), (known & ~positive, minimum.negatives)],
+    }[criterion.metric]
     sizes: dict[tuple[int, int], float] = {}
     for contrast in here.compared.contrasts:
         subgroup = here.compared.subgroups[contrast.group]
         if frozenset(k for k, v in subgroup.items() if v is not None) not in sets:
             continue
-        have = [
-            min(
-                float(here.by_cell(one) @ here.compared.inside[arm])
-                for arm in (contrast.group, contrast.against)
-            )
-            for one in classes
-        ]
-        if all(n >= need for n, need in zip(have, least, strict=True)):
-            sizes[(contrast.group, contrast.against)] = min(have)
+        pair = contrast.group, contrast.against
+        inside = [here.compared.inside[arm] for arm in pair]
+        have = [(float(here.by_cell(flag) @ arm), n) for flag, n in classes for arm in inside]
+        people = [here.people(flag, arm) for flag, _ in classes for arm in inside]
+        if all(n >= least for n, least in have) and min(people) >= minimum.patients:
+            sizes[pair] = min(n for n, _ in have)
     return min(sizes, key=sizes.__getitem__, default=None)
 
 

@@ -115,20 +115,14 @@ def _row(
     planning: Planning,
 ) -> dict[str, object]:
     finding, shape, point = about
-    known, positive = here.labels(finding)
     flags = [here.compared.inside[arm] for arm in arms if arm is not None]
-    have = {
-        "n_positive": int(here.by_cell(positive) @ flags[0]),
-        "n_negative": int(here.by_cell(known & ~positive) @ flags[0]),
-    }
-    ups, downs = _COUNTED.get(wanted.metric, (True, True))
-    least = {
-        "positives": bundle.audit.minimum.positives if ups else 0,
-        "negatives": bundle.audit.minimum.negatives if downs else 0,
-    }
+    have, least = _have(here, finding, flags[0]), _least(bundle, wanted.metric)
+    lacking = [_lacking(_have(here, finding, flag), least) for flag in flags]
     answer = _answer(here, wanted, (shape, point), flags, planning)
-    growth = {name: answer.get(name) for name in ("for_pass", "for_fail")}
-    needed = {f"needed_{name}": _numbers(have, least, factor) for name, factor in growth.items()}
+    needed = {
+        f"needed_{name}": _numbers(have, least, answer.get(name))
+        for name in ("for_pass", "for_fail")
+    }
     return {
         "name": wanted.name,
         "kind": "contrast" if isinstance(wanted, Criterion) else "floor",
@@ -140,13 +134,55 @@ def _row(
         "against": None if arms[1] is None else here.compared.names[arms[1]],
         **have,
         "minimum": least,
-        "large_enough": have["n_positive"] >= least["positives"]
-        and have["n_negative"] >= least["negatives"],
+        "lacking": _told(here, arms, lacking),
         "expected": answer.get("expected"),
         **needed,
-        "enough_for_pass": _enough(have, needed["needed_for_pass"]),
+        "enough_for_pass": not any(lacking) and _enough(have, needed["needed_for_pass"]),
         "reason": answer.get("reason"),
     }
+
+
+def _have(here: Local, finding: str, arm: Flags) -> dict[str, int]:
+    known, positive = here.labels(finding)
+    classes = {"positive": positive, "negative": known & ~positive}
+    images = {f"n_{name}": int(here.by_cell(flag) @ arm) for name, flag in classes.items()}
+    people = {f"patients_{name}": here.people(flag, arm) for name, flag in classes.items()}
+    return {**images, **people}
+
+
+def _least(bundle: bundles.Bundle, metric: str) -> dict[str, int]:
+    """Return what the audit asks of an arm; what does not count for the metric is 0."""
+    minimum = bundle.audit.minimum
+    ups, downs = _COUNTED.get(metric, (True, True))
+    return {
+        "n_positive": minimum.positives if ups else 0,
+        "n_negative": minimum.negatives if downs else 0,
+        "patients_positive": minimum.patients if ups else 0,
+        "patients_negative": minimum.patients if downs else 0,
+    }
+
+
+_NOUNS = {
+    "n_positive": "positives",
+    "n_negative": "negatives",
+    "patients_positive": "patients with positives",
+    "patients_negative": "patients with negatives",
+}
+
+
+def _lacking(have: Mapping[str, int], least: Mapping[str, int]) -> list[str]:
+    return [
+        f"{minimum - have[name]} more {_NOUNS[name]}"
+        for name, minimum in least.items()
+        if have[name] < minimum
+    ]
+
+
+def _told(here: Local, arms: tuple[int, int | None], lacking: list[list[str]]) -> str | None:
+    """Return what is lacking to assess an arm at all, in words, or None."""
+    names = [here.compared.names[arm] for arm in arms if arm is not None]
+    said = [f"{name}: {', '.join(what)}" for name, what in zip(names, lacking, strict=True) if what]
+    return "; ".join(said) or None
 
 
 def _answer(
@@ -260,13 +296,16 @@ def _growth(chance: Callable[[float], float], error: float, wanted: float) -> fl
 def _numbers(
     have: Mapping[str, int], least: Mapping[str, int], factor: float | str | None
 ) -> dict[str, int] | None:
-    if not isinstance(factor, float):
+    """Return how many are needed of each, when all grow by a factor and none is below its least."""
+    counted = [name for name, minimum in least.items() if minimum]
+    if not isinstance(factor, float) or any(have[name] == 0 for name in counted):
         return None
+    grown = max([factor, *(least[name] / have[name] for name in counted)])
     return {
-        name: max(minimum, math.ceil(have[f"n_{name[:-1]}"] * factor - 1e-9)) if minimum else 0
-        for name, minimum in least.items()
+        name: math.ceil(have[name] * grown - 1e-9) if name in counted else 0
+        for name in ("n_positive", "n_negative")
     }
 
 
 def _enough(have: Mapping[str, int], needed: Mapping[str, int] | None) -> bool:
-    return needed is not None and all(have[f"n_{k[:-1]}"] >= n for k, n in needed.items())
+    return needed is not None and all(have[name] >= n for name, n in needed.items())

@@ -18,10 +18,10 @@ class Options(BaseModel):
         description="Today, by which an override may have expired; the command line fills it in.",
     )
     draws: int = Field(
-        default=100, ge=10, description="Draws of local scores behind the chance of each verdict."
+        default=100, ge=5, description="Draws of local scores behind the chance of each verdict."
     )
     worst_draws: int = Field(
-        default=40, ge=10, description="The same, for each case of a difference beyond tolerance."
+        default=25, ge=5, description="The same, for each case of a difference beyond tolerance."
     )
     chance: float = Field(
         default=0.8, gt=0.5, lt=1, description="With which the numbers needed shall suffice."

@@ -80,6 +80,10 @@ class Local:
         known = column.is_not_null().to_numpy()
         return known, known & column.fill_null(value=False).to_numpy().astype(bool)
 
+    def people(self, flag: Flags, arm: Flags) -> int:
+        """Return how many patients have a flagged image in an arm."""
+        return len(np.unique(self.patients[flag & arm[self.cells.code]]))
+
     def by_cell(self, flag: Flags) -> Reals:
         """Return how many flagged images each cell has ``(cells,)``."""
         code = self.cells.code[flag]

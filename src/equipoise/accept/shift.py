@@ -106,6 +106,30 @@ def against_chance(
     }
 
 
+def holm(rows: list[dict[str, object]]) -> list[dict[str, object]]:
+    """Return the rows with `p_adjusted`, their p values adjusted for how many there are.
+
+    References
+    ----------
+    Holm 1979, Scandinavian Journal of Statistics 6:65.
+
+    Examples
+    --------
+    >>> [row["p_adjusted"] for row in holm([{"p": 0.01}, {"reason": "absent"}, {"p": 0.4}])
+    ...  if "p" in row]
+    [0.02, 0.4]
+    """
+    values = [float(str(row["p"])) for row in rows if "p" in row]
+    adjusted: dict[float, float] = {}
+    most = 0.0
+    for place, p in enumerate(sorted(values)):
+        most = max(most, min(1.0, (len(values) - place) * p))
+        adjusted.setdefault(p, most)
+    return [
+        {**row, "p_adjusted": adjusted[float(str(row["p"]))]} if "p" in row else row for row in rows
+    ]
+
+
 def mixes(
     bundle: bundles.Bundle, cohort: pl.DataFrame, *, draws: int, seed: int
 ) -> list[dict[str, object]]:
@@ -148,7 +172,7 @@ def mixes(
                 "reference": dict(levels),
             }
         )
-    return rows
+    return holm(rows)
 
 
 def refused(bundle: bundles.Bundle, cohort: pl.DataFrame) -> dict[str, object]:
@@ -316,7 +340,7 @@ def scores_moved(
                     "p": found["p"],
                 }
             )
-    return rows
+    return holm(rows)
 
 
 def _of_group(counts: pl.DataFrame, name: str, attributes: Sequence[str]) -> pl.DataFrame:

@@ -1,7 +1,7 @@
 """The stage: cohort and predictions from disk, counts and estimates to disk."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
@@ -29,11 +29,14 @@ class Chosen:
         The prediction file, relative to the folder of the predictions.
     evaluation
         *split*, *cross-fit*, or *bundle*: a released model, on images of another place.
+    bundle
+        Digest and override of that model, to be carried on; empty for others.
     """
 
     candidate: str
     file: str
     evaluation: str
+    bundle: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def cross_fitted(self) -> bool:
@@ -124,7 +127,11 @@ def _chosen(options: Options, folder: Path) -> Chosen:
             f"{', '.join(known) or 'none'}",
             hint=nearest(name, known),
         )
-    return Chosen(name, file, evaluation)
+    # An override under which a model was released is shown wherever it is judged.
+    carried: dict[str, object] = {
+        name: selected[name] for name in ("bundle", "override") if name in selected
+    }
+    return Chosen(name, file, evaluation, carried if evaluation == "bundle" else {})
 
 
 def _frame(options: Options, inputs: Mapping[str, Path], chosen: Chosen) -> pl.DataFrame:
@@ -207,6 +214,7 @@ def _said(
         },
         "assessed": int((rows["status"] == "assessed").sum()),
         "not_assessable": int((rows["status"] == "not assessable").sum()),
+        **chosen.bundle,
     }
 
 

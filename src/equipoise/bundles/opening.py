@@ -12,6 +12,7 @@ import polars as pl
 from equipoise import evidence, mitigations, policies, registry
 from equipoise.bundles import reference as references
 from equipoise.bundles.archives import unpacked
+from equipoise.bundles.chains import check_chain
 from equipoise.bundles.contents import (
     AuditPlan,
     Head,
@@ -125,7 +126,8 @@ def opened(path: Path, scope: Scope | None = None) -> Bundle:
     Raises
     ------
     AlteredEvidence
-        If a file is altered, missing or added: it is named.
+        If a file is altered, missing or added: it is named. If what it holds is not what the
+        stages in its chain say they made.
     InvalidInput
         If it is no bundle, or a part of it cannot be read.
     InvalidEncoder
@@ -307,7 +309,9 @@ def _checked(folder: Path, path: Path) -> dict[str, str]:
     kind = predicate.get("kind") if isinstance(predicate, dict) else None
     if kind != KIND:
         raise InvalidInput(f"{path}: its evidence is that of '{kind}'; expected a bundle")
-    return evidence.subjects(folder)
+    subjects = evidence.subjects(folder)
+    check_chain(folder, subjects, str(path))
+    return subjects
 
 
 def _encoder(folder: Path, manifest: Manifest, scope: Scope, path: Path) -> Encoder:

@@ -54,6 +54,34 @@ def accept(
     raise typer.Exit(done.exit_code)
 
 
+def wrap(
+    said: Annotated[
+        Path, typer.Argument(help="YAML: what is said of the model by hand.", metavar="MODEL.YAML")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the bundle: absent or empty.")],
+) -> None:
+    """Wrap a model from outside as a bundle, so that an acceptance test can judge it.
+
+    It was never judged, so that it needs an override: name, reason, expires.
+    """
+    from equipoise.cli.showing import talk
+    from equipoise.cli.stages import from_file
+    from equipoise.release import Wrapping, wrapped
+    from equipoise.scope import Scope
+    from equipoise.study import validated
+
+    asked = validated(Wrapping, from_file(said), said.name)
+    if not isinstance(asked, Wrapping):
+        raise TypeError(type(asked).__name__)
+    digest = wrapped(out, asked, Scope(base=said.parent), on=datetime.now(UTC).date())
+    talk().print(
+        f"bundle {digest[:12]}… in {out}, by override of {asked.override.name} until "
+        f"{asked.override.expires}",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
 def _stated(folder: Path) -> None:
     """Print power, then shift."""
     from equipoise.tables import read_json
@@ -131,13 +159,13 @@ def _need(row: Mapping[str, object]) -> dict[str, str | None]:
         "here": f"{row['n_positive']} / {row['n_negative']}",
         "for a pass": _numbers(row["needed_for_pass"], row["reason"]),
         "for a fail": _numbers(row["needed_for_fail"], None),
-        "enough": "yes" if row["enough_for_pass"] else "no",
+        "enough": "yes" if row["enough_for_pass"] else f"no: {row['lacking'] or 'too few'}",
     }
 
 
 def _numbers(found: object, reason: object) -> str | None:
     if isinstance(found, Mapping):
-        return " / ".join(str(found[k] or "–") for k in ("positives", "negatives"))
+        return " / ".join(str(found[k] or "–") for k in ("n_positive", "n_negative"))
     return "none suffices" if reason else None
 
 
@@ -153,7 +181,7 @@ def show_shift(said: Mapping[str, object]) -> None:
     if mixes:
         shown = [_mix(row) for row in sorted(mixes, key=lambda r: str(r["p"]))]
         title = "input shift: how the mix differs from the reference (total variation, 0 to 1)"
-        table(pl.DataFrame(shown), title, right=["differs by", "by chance", "p"])
+        table(pl.DataFrame(shown), title, right=["differs by", "by chance", "p (adjusted)"])
     far = said["distances"]
     if isinstance(far, Mapping) and far.get("beyond"):
         beyond: Sequence[Mapping[str, float]] = far["beyond"]
@@ -176,6 +204,6 @@ def _mix(row: Mapping[str, object]) -> dict[str, str]:
         "column": str(row["column"]),
         "differs by": f"{row['total_variation']:.2f}",
         "by chance": f"{row['by_chance']:.2f}",
-        "p": f"{row['p']:.3f}",
+        "p (adjusted)": f"{row['p']:.3f} ({row['p_adjusted']:.3f})",
         "never seen before": levels,
     }

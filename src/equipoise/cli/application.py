@@ -38,6 +38,7 @@ def application(words: Sequence[str]) -> typer.Typer:
     for command in (studies.run, studies.init, studies.verify, studies.schema, studies.demo):
         app.command(rich_help_panel=_STUDY)(command)
     app.command(rich_help_panel=_USE)(serving.serve)
+    app.command(rich_help_panel=_STAGES)(accepting.wrap)
     named = next((word for word in words if not word.startswith("-")), None)
     for kind, title in TITLES.items():
         if kind in _OWN:

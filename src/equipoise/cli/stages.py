@@ -28,7 +28,7 @@ def command(kind: str) -> Callable[..., None]:
         from equipoise.scope import Scope
         from equipoise.study import execute, validated
 
-        options = _from_file(said["config"]) if said["config"] else {}
+        options = from_file(said["config"]) if said["config"] else {}
         for name, field in fields.items():
             if said.get(name) is not None:
                 options[name] = _value(said[name], field, name)
@@ -127,7 +127,14 @@ def _value(said: str, field: FieldInfo, name: str) -> object:
         raise InvalidConfiguration(f"--{name}: not readable as YAML ({error})") from error
 
 
-def _from_file(path: Path) -> dict[str, object]:
+def from_file(path: Path) -> dict[str, object]:
+    """Return the keys and values in a YAML file.
+
+    Raises
+    ------
+    InvalidConfiguration
+        If it cannot be read, or holds something else.
+    """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

@@ -57,11 +57,21 @@ def run(options: Options, inputs: Mapping[str, Path], out: Path, scope: Scope) -
         policy = policies.validated(options.policy)
     estimates = tables.read(inputs["estimates"] / "estimates.parquet", tables.ESTIMATES)
     judgement = policies.judge(estimates, policy)
-    tables.write_json(out / "verdict.json", judgement.as_json())
+    carried = _carried(inputs["estimates"])
+    tables.write_json(out / "verdict.json", {**judgement.as_json(), **carried})
     tables.write_json(out / "policy.json", policy.model_dump(mode="json"))
     return {
         "verdict": judgement.verdict.value,
         "reason": judgement.reason,
         "exit_code": judgement.verdict.exit_code,
         "policy": dict(judgement.policy),
+        **carried,
     }
+
+
+def _carried(folder: Path) -> dict[str, object]:
+    """Return digest and override of a bundle that was audited: they are shown with its verdict."""
+    if not (folder / "audit.json").is_file():
+        return {}
+    said = tables.read_json(folder / "audit.json")
+    return {name: said[name] for name in ("bundle", "override") if name in said}

@@ -3,6 +3,7 @@
 from equipoise.release.cards import model_card
 from equipoise.release.options import Options
 from equipoise.release.stage import permitted, run
+from equipoise.release.wrapping import Wrapping, wrapped
 
 VERSION = 1
 NEEDS = ("estimates", "verdict", "predictions", "embeddings", "cohort", "splits")
@@ -15,7 +16,9 @@ __all__ = [
     "VERSION",
     "WANTS",
     "Options",
+    "Wrapping",
     "model_card",
     "permitted",
     "run",
+    "wrapped",
 ]

@@ -33,6 +33,8 @@ class Material:
     ----------
     folders
         Noun → folder of the stage that gave it.
+    digests
+        Name of each folder → SHA-256 over its files.
     said
         Noun → the predicate of that stage's statement.
     cohort, splits, embeddings, points, scores
@@ -46,6 +48,7 @@ class Material:
     """
 
     folders: Mapping[str, Path]
+    digests: Mapping[str, str]
     said: Mapping[str, Record]
     cohort: pl.DataFrame
     splits: pl.DataFrame
@@ -87,7 +90,8 @@ def gathered(inputs: Mapping[str, Path]) -> Material:
     equipoise.errors.InvalidInput: nowhere/evidence.json: no such file
     """
     said = {noun: _predicate(folder) for noun, folder in inputs.items()}
-    _check_chain(inputs, said)
+    digests = {folder: evidence.folder_digest(folder) for folder in set(inputs.values())}
+    _check_chain(inputs, said, digests)
     audit = read_json(inputs["estimates"] / "audit.json")
     selection = read_json(inputs["predictions"] / "selection.json")
     if selection.get("evaluation") != "split" or audit.get("cross_fitted") is not False:
@@ -101,6 +105,7 @@ def gathered(inputs: Mapping[str, Path]) -> Material:
     policy = read_json(inputs["verdict"] / "policy.json")
     return Material(
         folders=inputs,
+        digests={folder.name: digest for folder, digest in digests.items()},
         said=said,
         cohort=read(inputs["cohort"] / "cohort.parquet", COHORT),
         splits=read(inputs["splits"] / "splits.parquet", SPLITS),
@@ -119,7 +124,9 @@ def _predicate(folder: Path) -> Record:
     return predicate if isinstance(predicate, dict) else {}
 
 
-def _check_chain(inputs: Mapping[str, Path], said: Mapping[str, Record]) -> None:
+def _check_chain(
+    inputs: Mapping[str, Path], said: Mapping[str, Record], digests: Mapping[Path, str]
+) -> None:
     """See that the verdict is that of these estimates, they of these predictions, and so on."""
     made_from = {
         "verdict": ("estimates",),
@@ -130,7 +137,7 @@ def _check_chain(inputs: Mapping[str, Path], said: Mapping[str, Record]) -> None
     for noun, before in made_from.items():
         given = {entry["digest"]["sha256"] for entry in _entries(said[noun].get("inputs"))}
         for name in before:
-            if evidence.folder_digest(inputs[name]) not in given:
+            if digests[inputs[name]] not in given:
                 raise InvalidInput(
                     f"release: the {noun} in {inputs[noun]} were not made from the {name} in "
                     f"{inputs[name]}",
@@ -163,7 +170,7 @@ def encoder_of(material: Material, scope: Scope) -> EncoderFiles:
     --------
     See the tests of the stage: it needs a run on disk.
 
-    >>> empty = Material({}, {"embeddings": {}}, *([None] * 8), file="plain-0")
+    >>> empty = Material({}, {}, {"embeddings": {}}, *([None] * 8), file="plain-0")
     >>> encoder_of(empty, Scope())
     Traceback (most recent call last):
         ...

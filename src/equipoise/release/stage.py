@@ -150,9 +150,7 @@ def _parts(
             str(said["kind"]): material.folders[noun] / evidence.EVIDENCE_FILE
             for noun, said in material.said.items()
         },
-        inputs={
-            folder.name: evidence.folder_digest(folder) for folder in material.folders.values()
-        },
+        inputs=material.digests,
     )
 
 

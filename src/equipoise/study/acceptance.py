@@ -106,7 +106,9 @@ def accepted(
     bundles.check_usable(bundle, on=on)
     local = cohort_in(cohort)
     make_folder(out)
-    more = {**(options or {}), "bundle": str(path), "on": on}
+    # Without an override the day changes nothing, and the test of yesterday still stands.
+    today = {} if bundle.override is None else {"on": on}
+    more = {**(options or {}), "bundle": str(path), **today}
     with locked(out):
         for kind, said, inputs in _steps(bundle, local, out, more):
             _executed(kind, said, inputs, (out, scope, told))
@@ -174,7 +176,7 @@ def _steps(
     yield "gate", policy, {"estimates": out / "audit"}
     report = {
         "title": f"Local acceptance of {bundle.name}",
-        "intended_use": bundle.manifest.intended_use,
+        "intended_use": _use(bundle),
     }
     everything = {
         "cohort": local,
@@ -184,6 +186,17 @@ def _steps(
         "verdict": out / "gate",
     }
     yield "report", report, {k: v for k, v in everything.items() if k in _report_takes()}
+
+
+def _use(bundle: bundles.Bundle) -> str:
+    """Return the intended use, and before it, where the first page shows it, any override."""
+    given = bundle.override
+    if given is None:
+        return bundle.manifest.intended_use
+    return (
+        f"RELEASED BY OVERRIDE, not by a pass: {given.name} answers for it until {given.expires} "
+        f"({given.reason}). {bundle.manifest.intended_use}"
+    )
 
 
 def _report_takes() -> tuple[str, ...]:
