@@ -128,6 +128,18 @@ def verdicts() -> list[str]:
     return ["## Verdicts over seeds", "", said, "", *table]
 
 
+def serving() -> list[str]:
+    """Return the service beside its encoder alone."""
+    import serving as beside
+
+    said = (
+        "DICOM films of 128 × 128 pixels of three scanners, decoded, scored, logged and answered "
+        "by `equipoise serve`, with the callers on the same cores; the encoder alone has its "
+        "pixels ready. Short turns of one and the other; a ratio is of two turns side by side."
+    )
+    return ["## The service beside its encoder", "", said, "", *beside.table()]
+
+
 SECTIONS: dict[str, Callable[[], list[str]]] = {
     "starts": starts,
     "demo": demo,
@@ -135,6 +147,7 @@ SECTIONS: dict[str, Callable[[], list[str]]] = {
     "audits": audits,
     "coverage": coverage,
     "verdicts": verdicts,
+    "serving": serving,
 }
 
 

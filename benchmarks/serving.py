@@ -1,11 +1,12 @@
 """The service beside its encoder alone: throughput as a ratio, and latency.
 
-    python benchmarks/serving.py [seconds a round]
+    python benchmarks/serving.py [turns]
 
-Service, load and encoder each run in a process of their own, in turn, so that a busy machine slows
-both sides of a ratio. The encoder alone runs in a tight loop over pixels that are decoded already,
-in as many threads as the service has for it, at the batch that suits it best. The callers run on
-the same cores as the service: their CPU is told, and takes from what the service could do.
+Service, callers and encoder each run in a process of their own and take short turns, so that a busy
+machine slows both sides of a ratio, of which the median is told. The encoder alone runs in a tight
+loop over pixels that are decoded already, in as many threads as the service has for it, at the
+batch that suits it best. The callers run on the same cores as the service: their CPU is told, and
+takes from what the service could do.
 """
 
 import contextlib
@@ -20,8 +21,9 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -33,7 +35,8 @@ ENCODERS = {
     "filterbank": ("filterbank", {}, 128),
     "mobilenet_v2 int8": ("onnx", {"path": str(MODEL), "card": str(CARD)}, 224),
 }
-BATCHES, CALLERS, ROUNDS = (1, 4, 8, 32), 8, 3
+BATCHES, CALLERS, TURN = (1, 4, 8, 32), 8, 0.7
+"""TURN in seconds."""
 POLICY = {
     "version": 1,
     "name": "benchmark",
@@ -109,8 +112,8 @@ def bundle(name: str, folder: Path) -> tuple[Path, list[bytes]]:
     return folder, files
 
 
-def alone(folder: str, threads: int, seconds: float) -> dict[str, float]:
-    """Return images per second of the encoder in a tight loop, at the best of some batches."""
+def alone(folder: str, threads: int) -> None:
+    """Answer each line with images per second of the encoder in a tight loop of one turn."""
     from threadpoolctl import threadpool_limits
 
     from equipoise import bundles
@@ -119,15 +122,17 @@ def alone(folder: str, threads: int, seconds: float) -> dict[str, float]:
     found = bundles.opened(Path(folder), Scope())
     frame, rng = found.contract.frame, np.random.default_rng(0)
     pixels = rng.integers(0, 256, (max(BATCHES), *frame.shape), dtype=np.uint8)
-    results = {}
     with threadpool_limits(1):
-        for batch in BATCHES:
-            results[batch] = _loop(found.encoder.embed, pixels[:batch], threads, seconds / 4)
-        best = max(results, key=lambda one: results[one])
-        before = time.process_time()
-        rate = _loop(found.encoder.embed, pixels[:best], threads, seconds)
-    cpu = (time.process_time() - before) / (rate * seconds)
-    return {"rate": rate, "batch": best, "cpu": cpu}
+        rates = {
+            batch: max(_loop(found.encoder.embed, pixels[:batch], threads, TURN) for _ in range(3))
+            for batch in BATCHES
+        }
+        best = max(rates, key=lambda one: rates[one])
+        for _ in sys.stdin:
+            before = time.process_time()
+            rate = _loop(found.encoder.embed, pixels[:best], threads, TURN)
+            cpu = (time.process_time() - before) / (rate * TURN)
+            print(json.dumps({"rate": rate, "batch": best, "cpu": cpu}), flush=True)
 
 
 def _loop(embed: object, pixels: np.ndarray, threads: int, seconds: float) -> float:
@@ -147,16 +152,25 @@ def _loop(embed: object, pixels: np.ndarray, threads: int, seconds: float) -> fl
     return sum(done) / (time.perf_counter() - began)
 
 
-def load(port: int, folder: str, callers: int, seconds: float) -> dict[str, object]:
-    """Keep `callers` connections asking; return the rate, latencies (s) and CPU of this process."""
+def load(port: int, folder: str) -> None:
+    """Answer each line, a number of callers, with the rate and latencies (s) of one turn."""
     files = [path.read_bytes() for path in sorted(Path(folder).glob("*.dcm"))]
-    requests = [
-        b"POST /v1/score HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/dicom\r\n"
-        b"Content-Length: %d\r\n\r\n" % len(one) + one
-        for one in files
-    ]
+    head = b"POST /v1/score HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/dicom\r\n"
+    requests = [head + b"Content-Length: %d\r\n\r\n" % len(one) + one for one in files]
+    for line in sys.stdin:
+        before = time.process_time()
+        times = _turn(port, requests, int(line))
+        cpu = time.process_time() - before
+        print(json.dumps({"rate": len(times) / TURN, "times": times, "cpu": cpu}), flush=True)
+
+
+def _turn(port: int, requests: list[bytes], callers: int) -> list[float]:
+    """Keep so many connections asking for a turn, and let each have its last answer."""
     watch = selectors.DefaultSelector()
-    began, turn, times, parts = {}, 0, [], {}
+    began: dict[socket.socket, float] = {}
+    parts: dict[socket.socket, bytes] = {}
+    times: list[float] = []
+    turn = 0
 
     def ask(caller: socket.socket) -> None:
         nonlocal turn
@@ -168,27 +182,56 @@ def load(port: int, folder: str, callers: int, seconds: float) -> dict[str, obje
         caller = socket.create_connection(("127.0.0.1", port))
         watch.register(caller, selectors.EVENT_READ)
         ask(caller)
-    start, cpu = time.perf_counter(), time.process_time()
-    while (now := time.perf_counter()) < start + seconds:
+    end = time.perf_counter() + TURN
+    while began:
         for key, _ in watch.select(1.0):
             caller = key.fileobj
+            assert isinstance(caller, socket.socket)
             parts[caller] += caller.recv(1 << 16)
-            head, _, body = parts[caller].partition(b"\r\n\r\n")
-            length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0] or 0)
-            if body and len(body) == length:
-                assert head.startswith(b"HTTP/1.1 200"), (head, body)
-                assert b'"scored"' in body, body
-                times.append(time.perf_counter() - began[caller])
+            if not _whole(parts[caller]):
+                continue
+            now = time.perf_counter()
+            spent = now - began.pop(caller)
+            if now < end:
+                times.append(spent)
                 ask(caller)
-    spent = time.perf_counter() - start
-    return {"rate": len(times) / spent, "times": times, "cpu": time.process_time() - cpu, "at": now}
+            else:
+                watch.unregister(caller)
+                caller.close()
+    return times
 
 
-def _told(*words: object) -> dict[str, object]:
-    """Run a part of this file in a process of its own and return what it found."""
-    command = [sys.executable, __file__, *map(str, words)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return json.loads(done.stdout)
+def _whole(answer: bytes) -> bool:
+    """Return whether an answer is complete, once it is seen to be a score."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    length = head.lower().partition(b"content-length:")[2].split(b"\r\n")[0]
+    if not body or len(body) < int(length):
+        return False
+    assert head.startswith(b"HTTP/1.1 200"), (head, body)
+    assert b'"scored"' in body, body
+    return True
+
+
+@contextlib.contextmanager
+def part(*words: object) -> Iterator[Callable[[int], dict[str, Any]]]:
+    """Give a part of this file in a process of its own: what it answers to a number."""
+    with subprocess.Popen(
+        [sys.executable, __file__, *map(str, words)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        questions, answers = process.stdin, process.stdout
+
+        def ask(number: int) -> dict[str, Any]:
+            questions.write(f"{number}\n")
+            questions.flush()
+            return dict(json.loads(answers.readline()))
+
+        yield ask
+        questions.close()
 
 
 @contextlib.contextmanager
@@ -215,11 +258,11 @@ def _cpu(process: psutil.Process) -> float:
     return spent.user + spent.system
 
 
-def table(seconds: float = 4.0) -> list[str]:
+def table(turns: int = 20) -> list[str]:
     """Return the comparison in Markdown."""
     rows = [
         "| encoder | encoder threads | alone: images/s (batch) | 8 callers: requests/s "
-        "| ratio (range) | CPU ms an image: alone | service | callers "
+        "| ratio (quartiles) | CPU ms an image: alone | service | callers "
         "| p50 / p95 / p99, 8 callers (ms) | 1 caller (ms) |",
         "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
@@ -232,36 +275,38 @@ def table(seconds: float = 4.0) -> list[str]:
         for number, content in enumerate(files):
             (place / "files" / f"{number:03d}.dcm").write_bytes(content)
         for threads in (1, os.cpu_count() or 1):
-            rows.append(_row(name, threads, folder, place / "files", seconds))
+            rows.append(_row(name, threads, folder, place / "files", turns))
             print(rows[-1], file=sys.stderr, flush=True)
     return rows
 
 
-def _row(name: str, threads: int, folder: Path, files: Path, seconds: float) -> str:
-    bare, rates, ours, theirs, busy, single = [], [], [], [], [], []
-    for _ in range(ROUNDS):
-        bare.append(_told("alone", folder, threads, seconds))
-        with served(folder, threads) as (port, process):
-            _told("load", port, files, CALLERS, 1.0)
+def _row(name: str, threads: int, folder: Path, files: Path, turns: int) -> str:
+    bare, many, one, ours = [], [], [], []
+    with (
+        part("alone", folder, threads) as encode,
+        served(folder, threads) as (port, process),
+        part("load", port, files) as call,
+    ):
+        encode(0), call(CALLERS)  # to warm both
+        for _ in range(turns):
+            bare.append(encode(0))
             before = _cpu(process)
-            found = _told("load", port, files, CALLERS, seconds)
-            n = len(found["times"])
-            ours.append((_cpu(process) - before) / n)
-            theirs.append(found["cpu"] / n)
-            rates.append(found["rate"])
-            busy += found["times"]
-            single += _told("load", port, files, 1, seconds / 2)["times"]
-    ratios = [rate / one["rate"] for rate, one in zip(rates, bare, strict=True)]
-    middle = sorted(bare, key=lambda one: one["rate"])[len(bare) // 2]
+            many.append(call(CALLERS))
+            ours.append((_cpu(process) - before) / max(1, len(many[-1]["times"])))
+            one.append(call(1))
+    ratios = [a["rate"] / b["rate"] for a, b in zip(many, bare, strict=True)]
+    low, middle, high = np.percentile(ratios, (25, 50, 75))
+    callers = [part["cpu"] / max(1, len(part["times"])) for part in many]
+    costs = [[part["cpu"] for part in bare], ours, callers]
     cells = [
         name,
         str(threads),
-        f"{middle['rate']:.0f} ({middle['batch']:.0f})",
-        f"{statistics.median(rates):.0f}",
-        f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})",
-        *(f"{1e3 * x:.1f}" for x in (middle["cpu"], *map(statistics.median, (ours, theirs)))),
-        _percentiles(busy),
-        _percentiles(single),
+        f"{statistics.median(part['rate'] for part in bare):.0f} ({bare[0]['batch']})",
+        f"{statistics.median(part['rate'] for part in many):.0f}",
+        f"{middle:.2f} ({low:.2f} to {high:.2f})",
+        *(f"{1e3 * statistics.median(cost):.1f}" for cost in costs),
+        _percentiles([time for part in many for time in part["times"]]),
+        _percentiles([time for part in one for time in part["times"]]),
     ]
     return f"| {' | '.join(cells)} |"
 
@@ -273,12 +318,12 @@ def _percentiles(times: list[float]) -> str:
 def main() -> None:
     """Measure, or do one part of it for a process that measures."""
     match sys.argv[1:]:
-        case ["alone", folder, threads, seconds]:
-            print(json.dumps(alone(folder, int(threads), float(seconds))))
-        case ["load", port, folder, callers, seconds]:
-            print(json.dumps(load(int(port), folder, int(callers), float(seconds))))
-        case [seconds]:
-            print("\n".join(table(float(seconds))))
+        case ["alone", folder, threads]:
+            alone(folder, int(threads))
+        case ["load", port, folder]:
+            load(int(port), folder)
+        case [turns]:
+            print("\n".join(table(int(turns))))
         case _:
             print("\n".join(table()))
 

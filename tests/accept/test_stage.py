@@ -226,7 +226,7 @@ def overridden(tmp_path_factory):
     folder = tmp_path_factory.mktemp("accept") / "failed"
     given = {"name": "A. Lee", "reason": "a pilot", "expires": "2026-12-31"}
     rules = made.policy(sensitivity=0.999)
-    made.go(folder, made.study(rules=rules, release={"override": given, "on": "2026-11-25"}))
+    made.go(folder, made.study(rules=rules, release={"override": given, "today": "2026-11-25"}))
     return folder / "release" / "bundle"
 
 

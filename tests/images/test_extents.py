@@ -9,7 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 from pydicom.encaps import encapsulate
-from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless, JPEGLSLossless
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGLSLossless,
+    RLELossless,
+)
 
 from equipoise.errors import InvalidImage
 from equipoise.images import read_dicom, read_raster
@@ -66,6 +71,19 @@ def test_real_compressed_pixels_pass(kind):
     made.compress(kind, encoding_plugin="pylibjpeg" if kind == JPEG2000Lossless else "pyjpegls")
     found = read_dicom(encoded(made), most_pixels=MOST)
     assert found.pixels.shape == (64, 48)
+
+
+def test_run_lengths_that_unpack_to_more_than_the_header_says_are_refused():
+    made = dataset(np.arange(64 * 48).reshape(64, 48) % 4096)
+    made.compress(RLELossless)
+    assert read_dicom(encoded(made), most_pixels=MOST).pixels.shape == (64, 48)
+    plane = bytes([129, 7]) * 5000  # 128 times the byte 7, and again: 640,000 bytes
+    bomb = struct.pack("<16L", 2, 64, 64 + len(plane), *[0] * 13) + plane + plane
+    with pytest.raises(InvalidImage, match="unpack to more than the 16 of the header"):
+        read_dicom(compressed(RLELossless, bomb), most_pixels=MOST)
+    many = struct.pack("<16L", 15, *[64] * 15) + plane
+    with pytest.raises(InvalidImage, match="of 15 planes; the header says 2"):
+        read_dicom(compressed(RLELossless, many), most_pixels=MOST)
 
 
 def test_a_dicom_deflated_as_a_whole_is_refused_before_it_unpacks():

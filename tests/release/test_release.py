@@ -161,12 +161,12 @@ def test_an_override_that_expired_lets_nothing_go(failed, tmp_path):
 @pytest.mark.parametrize("missing", ["name", "reason", "expires"])
 def test_an_override_without_name_reason_or_expiry_is_none(missing):
     said = {k: v for k, v in OVERRIDE.items() if k != missing}
-    content = made.study(release={"override": said, "on": "2026-12-31"})
+    content = made.study(release={"override": said, "today": "2026-12-31"})
     with pytest.raises(InvalidConfiguration, match=rf"override\.{missing}"):
         parse(content)
     said = OVERRIDE | {"reason": "  "}
     with pytest.raises(InvalidConfiguration, match=r"override\.reason: .*is blank"):
-        parse(made.study(release={"override": said, "on": "2026-12-31"}))
+        parse(made.study(release={"override": said, "today": "2026-12-31"}))
 
 
 def test_an_override_needs_the_date_of_today():
@@ -181,7 +181,7 @@ def test_an_override_of_a_pass_is_not_recorded(run, tmp_path):
 
 
 def test_cross_fitted_scores_are_no_model(tmp_path):
-    content = made.study(evaluation="cross-fit", release={"override": OVERRIDE, "on": "2026-01-01"})
+    content = made.study(evaluation="cross-fit", release={"override": OVERRIDE, "today": "2026-01-01"})
     with pytest.raises(Refused, match="cross-fitted, by several probes") as why:
         made.go(tmp_path / "run", content)
     assert why.value.exit_code == 3

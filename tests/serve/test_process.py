@@ -8,10 +8,12 @@ import time
 
 import pytest
 
+from equipoise import bundles
 from equipoise.tables import read_requests
 from tests.bundles import made
 from tests.serve.made import files
 from tests.serve.processes import ask, asking, running, tried
+from tests.serve.test_privacy import marked
 
 pytestmark = pytest.mark.slow
 
@@ -104,9 +106,8 @@ def test_a_body_without_end_is_cut_off_at_the_limit(folder, tmp_path):
 
 
 def test_what_pydicom_says_of_a_header_does_not_reach_stderr(folder, images, tmp_path):
-    from tests.serve.test_privacy import marked
-
-    wrong = {"Modality": "ZQNAME^XW", "StudyDate": "ZQNAME", "PatientAge": "ZQNAME^AGE"}
+    # Of an id that is none pydicom speaks when it is read, and it quotes it.
+    wrong = {"Modality": "ZQNAME^XW", "StudyDate": "ZQNAME", "SOPInstanceUID": "1.2.ZQNAME"}
     with running(folder, tmp_path / "log") as service:
         status, _, body = ask(service.port, marked(images[0], wrong))
         assert status == 200
@@ -133,6 +134,13 @@ def test_a_bundle_that_was_altered_is_not_served(folder, tmp_path):
     assert done.returncode == 2
     assert "model_card.md is altered" in done.stderr
     assert not (tmp_path / "log").exists()
+
+
+def test_a_zip_is_served_as_its_folder_is(folder, bundle, images, tmp_path):
+    bundles.packed(folder, tmp_path / "bundle.zip")
+    with running(tmp_path / "bundle.zip", tmp_path / "log") as service:
+        said = json.loads(ask(service.port, images[0])[2])
+    assert said["model"]["bundle"] == bundle.digest
 
 
 def test_an_expired_override_is_not_served(tmp_path):

@@ -13,7 +13,7 @@ class Options(BaseModel):
     bundle: str | None = Field(
         default=None, description="Folder or zip of the bundle, unless a stage before gives one."
     )
-    on: date | None = Field(
+    today: date | None = Field(
         default=None,
         description="Today, by which an override may have expired; the command line fills it in.",
     )

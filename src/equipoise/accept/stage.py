@@ -50,7 +50,7 @@ def run(options: Options, inputs: Mapping[str, Path], out: Path, scope: Scope) -
         If cohort, images or embeddings are not what the bundle needs.
     """
     bundle = bundles.opened(_place(options, inputs, scope), scope)
-    bundles.check_usable(bundle, on=options.on)
+    bundles.check_usable(bundle, on=options.today)
     cohort, vectors = _local(bundle, inputs)
     stated = power(bundle, cohort, options, progress=scope.progress)
     tables.write_json(out / "power.json", stated)

@@ -198,7 +198,7 @@ is recorded
     if bundle.override is not None and on is None:
         raise InvalidConfiguration(
             f"bundle '{bundle.name}': is used by an override until {bundle.override.expires}; "
-            "expected 'on', the date of today"
+            "expected 'today', the date"
         )
     if on is not None:
         check_in_force(bundle.override, on=on, name=bundle.name)

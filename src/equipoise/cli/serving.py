@@ -3,14 +3,17 @@
 import datetime as dt
 import secrets
 import sys
-import tempfile
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from equipoise.errors import InvalidConfiguration
+
+if TYPE_CHECKING:
+    from equipoise.bundles import Bundle
+    from equipoise.serve import Options
 
 
 def serve(
@@ -43,43 +46,27 @@ def serve(
     Runs until it is told to stop; then it answers what it took, and the log is whole. The address
     is printed once requests are taken.
     """
-    from pydantic import ValidationError
-
-    from equipoise import bundles, serve
+    from equipoise import serve
     from equipoise.cli.showing import talk
-    from equipoise.scope import Scope
     from equipoise.tables import RequestLog
 
-    try:
-        options = serve.Options(
-            host=host,
-            port=port,
-            maximum_bytes=maximum_bytes,
-            rate=rate,
-            burst=max(1, round(rate)),
-            queue=queue,
-            threads=threads,
-        )
-    except ValidationError as error:
-        first = error.errors()[0]
-        flag = str(first["loc"][0]).replace("_", "-")
-        raise InvalidConfiguration(f"--{flag} {first['input']}: {first['msg']}") from error
+    options = _options(
+        host=host,
+        port=port,
+        maximum_bytes=maximum_bytes,
+        rate=rate,
+        burst=max(1, round(rate)),
+        queue=queue,
+        threads=threads,
+    )
     serve.check_installed()
     serve.needs_token(host, token_file)
     token = None if token_file is None else serve.token(token_file)
-    cache = Path(tempfile.gettempdir()) / "equipoise" if bundle.is_file() else None
-    opened = bundles.opened(bundle, Scope(cache=cache))
-    bundles.check_usable(opened, on=_now().date())
-    beside = log.resolve().with_name(f"{log.resolve().name}.key")
-    key = serve.site_key(key_file or beside, log=log, entropy=secrets.token_bytes)
+    opened = _opened(bundle, _beside(log, "cache"))
+    path = key_file or _beside(log, "key")
+    key = serve.site_key(path, log=log, entropy=secrets.token_bytes)
     written = RequestLog(log, bundle=opened.digest, salt=key.id)
-    console = talk()
-    console.print(f"bundle {opened.name} ({opened.digest[:12]}), log {log}", markup=False)
-    if written.torn:
-        console.print(f"{written.torn} torn lines of an earlier run were moved aside")
-    if opened.override is not None:
-        said = f"override by {opened.override.name} until {opened.override.expires}"
-        console.print(f"verdict {opened.manifest.verdict}: {said}", markup=False)
+    _told(opened, log, written.torn)
     try:
         serve.serve(
             opened,
@@ -93,7 +80,47 @@ def serve(
         )
     finally:
         written.close()
-    console.print("stopped; every answer is in the log")
+    talk().print("stopped; every answer is in the log")
+
+
+def _options(**said: object) -> "Options":
+    from pydantic import ValidationError
+
+    from equipoise.serve import Options
+
+    try:
+        return Options.model_validate(said)
+    except ValidationError as error:
+        first = error.errors()[0]
+        flag = str(first["loc"][0]).replace("_", "-")
+        raise InvalidConfiguration(f"--{flag} {first['input']}: {first['msg']}") from error
+
+
+def _beside(log: Path, ending: str) -> Path:
+    """Return a place beside the log folder: what stands within it may travel."""
+    return log.resolve().with_name(f"{log.resolve().name}.{ending}")
+
+
+def _opened(path: Path, cache: Path) -> "Bundle":
+    from equipoise import bundles
+    from equipoise.scope import Scope
+
+    # One thread an encoder call: the service makes as many calls at once as it is told.
+    found = bundles.opened(path, Scope(cache=cache))
+    bundles.check_usable(found, on=_now().date())
+    return found
+
+
+def _told(bundle: "Bundle", log: Path, torn: int) -> None:
+    from equipoise.cli.showing import talk
+
+    console = talk()
+    console.print(f"bundle {bundle.name} ({bundle.digest[:12]}), log {log}", markup=False)
+    if torn:
+        console.print(f"{torn} torn lines of an earlier run were moved aside")
+    if bundle.override is not None:
+        said = f"override by {bundle.override.name} until {bundle.override.expires}"
+        console.print(f"verdict {bundle.manifest.verdict}: {said}", markup=False)
 
 
 def _now() -> dt.datetime:

@@ -37,8 +37,8 @@ def command(kind: str) -> Callable[..., None]:
         for name, field in fields.items():
             if said.get(name) is not None:
                 options[name] = _value(said[name], field, name)
-        if "on" in fields and options.get("on") is None:
-            options["on"] = datetime.now(UTC).date()  # nothing below reads a clock
+        if "today" in fields and options.get("today") is None:
+            options["today"] = datetime.now(UTC).date()  # nothing below reads a clock
         checked = validated(found.options, options, kind)
         given = {noun: said[f"from_{noun}"] for noun in (*found.needs, *found.wants)}
         out: Path = said["out"]

@@ -7,6 +7,7 @@ import re
 import struct
 
 from pydicom import Dataset
+from pydicom.encaps import get_frame
 from pydicom.uid import UID, RLELossless
 
 from equipoise.errors import InvalidImage
@@ -57,7 +58,10 @@ def bounded_dataset(dataset: Dataset, most: int) -> None:
     rows, columns = int(dataset.get("Rows") or 0), int(dataset.get("Columns") or 0)
     bounded(rows, columns, most)
     syntax = UID(str(dataset.file_meta.TransferSyntaxUID))
-    if not syntax.is_compressed or syntax == RLELossless:
+    if not syntax.is_compressed:
+        return
+    if syntax == RLELossless:
+        _bounded_rle(dataset, rows * columns)
         return
     start = bytes(dataset.PixelData[:_START])
     found = _jpeg2000(start) or _jpeg(start)
@@ -68,6 +72,30 @@ def bounded_dataset(dataset: Dataset, most: int) -> None:
             raise InvalidImage(
                 f"compressed pixels of {high} x {wide}; the header says {rows} x {columns}"
             )
+
+
+def _bounded_rle(dataset: Dataset, pixels: int) -> None:
+    """Refuse run lengths that unpack to more than the header says: a byte may stand for 64."""
+    samples = int(dataset.get("SamplesPerPixel") or 1)
+    planes = samples * (int(dataset.get("BitsAllocated") or 16) // 8)
+    frame = get_frame(dataset.PixelData, 0, number_of_frames=1)
+    n, *offsets = struct.unpack("<16L", frame[:64])
+    if n != planes:
+        raise InvalidImage(f"run-length pixels of {n} planes; the header says {planes}")
+    ends = [*offsets[1:n], len(frame)]
+    for start, end in zip(offsets[:n], ends, strict=True):
+        if _unpacked(frame[start:end], pixels) > pixels + 1:  # a plane is padded to an even length
+            raise InvalidImage(f"run-length pixels unpack to more than the {pixels} of the header")
+
+
+def _unpacked(plane: bytes, most: int) -> int:
+    """Return to how many bytes a plane unpacks, counted no further than above `most`."""
+    place = total = 0
+    while place < len(plane) and total <= most + 1:
+        code = plane[place]
+        total += code + 1 if code < 128 else 257 - code if code > 128 else 0
+        place += code + 2 if code < 128 else 2 if code > 128 else 1
+    return total
 
 
 def not_deflated(content: bytes) -> None:

@@ -25,7 +25,7 @@ class Options(BaseModel):
         description="Who lets it be used without a pass: {name, reason, expires}. It is shown "
         "everywhere after. Of no use if the verdict is pass.",
     )
-    on: date | None = Field(
+    today: date | None = Field(
         default=None,
         description="Today, by which an override may have expired; the command line fills it in.",
     )
@@ -44,6 +44,6 @@ class Options(BaseModel):
 
     @model_validator(mode="after")
     def _knows_the_day(self) -> "Options":
-        if self.override is not None and self.on is None:
-            raise ValueError("an override needs 'on', the date of today, to be seen to hold")
+        if self.override is not None and self.today is None:
+            raise ValueError("an override needs 'today', the date, to be seen to hold")
         return self

@@ -99,10 +99,10 @@ def permitted(verdict: Mapping[str, object], options: Options) -> bundles.Overri
             "(expires)",
             exit_code=found.exit_code,
         )
-    if options.on is None or options.on > given.expires:
+    if options.today is None or options.today > given.expires:
         raise Refused(
             f"release: the verdict is '{found.value}', and the override by {given.name} expired on "
-            f"{given.expires} (today is {options.on})",
+            f"{given.expires} (today is {options.today})",
             exit_code=found.exit_code,
         )
     return given

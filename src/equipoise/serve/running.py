@@ -105,6 +105,7 @@ def serve(
         access_log=False,
         log_config=_talk(),
         server_header=False,
+        proxy_headers=False,
         ws="none",
         limit_concurrency=_CONNECTIONS,
     )

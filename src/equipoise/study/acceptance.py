@@ -107,7 +107,7 @@ def accepted(
     local = cohort_in(cohort)
     make_folder(out)
     # Without an override the day changes nothing, and the test of yesterday still stands.
-    today = {} if bundle.override is None else {"on": on}
+    today = {} if bundle.override is None else {"today": on}
     more = {**(options or {}), "bundle": str(path), **today}
     with locked(out):
         for kind, said, inputs in _steps(bundle, local, out, more):
