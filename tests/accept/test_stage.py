@@ -233,7 +233,7 @@ def overridden(tmp_path_factory):
 def test_an_override_that_expired_is_refused_before_anything_runs(overridden, away, tmp_path):
     with pytest.raises(Refused, match=r"the override by A\. Lee expired on 2026-12-31"):
         accepted(overridden, away, tmp_path / "out", on=date(2027, 1, 1), options=QUICK)
-    with pytest.raises(InvalidConfiguration, match="expected 'on', the date of today"):
+    with pytest.raises(InvalidConfiguration, match="expected 'today', the date"):
         bundles.check_usable(bundles.opened(overridden), on=None)
 
 

@@ -170,7 +170,7 @@ def test_an_override_without_name_reason_or_expiry_is_none(missing):
 
 
 def test_an_override_needs_the_date_of_today():
-    with pytest.raises(InvalidConfiguration, match="needs 'on', the date of today"):
+    with pytest.raises(InvalidConfiguration, match="needs 'today', the date"):
         parse(made.study(release={"override": OVERRIDE}))
 
 
@@ -181,7 +181,9 @@ def test_an_override_of_a_pass_is_not_recorded(run, tmp_path):
 
 
 def test_cross_fitted_scores_are_no_model(tmp_path):
-    content = made.study(evaluation="cross-fit", release={"override": OVERRIDE, "today": "2026-01-01"})
+    content = made.study(
+        evaluation="cross-fit", release={"override": OVERRIDE, "today": "2026-01-01"}
+    )
     with pytest.raises(Refused, match="cross-fitted, by several probes") as why:
         made.go(tmp_path / "run", content)
     assert why.value.exit_code == 3
