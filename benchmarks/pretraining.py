@@ -18,7 +18,7 @@ import yaml
 
 from equipoise import __version__, encoders, evidence, metrics, phantoms, probes, splits
 from equipoise.adapt import threshold
-from equipoise.encoders import demo, onnx
+from equipoise.encoders import demo, filterbank, onnx
 from equipoise.metrics import Answers, clustered_auroc
 from equipoise.scope import Scope
 from equipoise.study import conduct, load, parse
@@ -158,7 +158,7 @@ def compare(work: Path, seeds: int, patients: int) -> None:
     for at, name in enumerate(ARMS):
         loaded = [_encoder(run / _node(at, seed)) for seed in range(seeds)]
         answers[name], chosen[name] = _answered(loaded, bench)
-    bank = encoders.filterbank.load({}, Scope())
+    bank = filterbank.load({}, Scope())
     alone, chosen[BASELINE] = _answered([bank], bench)
     answers[BASELINE] = Answers(*(np.repeat(x, seeds, axis=0) for x in (alone.score, alone.called)))
     test = bench["test"]
@@ -303,7 +303,7 @@ def main() -> None:
     ask = argparse.ArgumentParser(description=__doc__)
     ask.add_argument("what", choices=("demo", "compare", "table"))
     ask.add_argument("--work", type=Path, default=Path("build/pretraining"), help="where runs lie")
-    ask.add_argument("--seeds", type=int, default=3)
+    ask.add_argument("--seeds", type=int, default=5)
     ask.add_argument("--patients", type=int, default=2400)
     asked = ask.parse_args()
     if asked.what == "demo":
