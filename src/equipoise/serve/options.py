@@ -28,7 +28,9 @@ class Options(BaseModel):
         default=1, ge=1, description="encoder calls at once, each on one core of its own"
     )
     decoders: int = Field(default=2, ge=1, description="images decoded at once")
-    batch: int = Field(default=8, ge=1, le=256, description="most images in one encoder call")
+    # Half of eight callers: while four images are in the encoder the next four are decoded. With
+    # eight all would wait for one call, and then the encoder for all.
+    batch: int = Field(default=4, ge=1, le=256, description="most images in one encoder call")
     patience_seconds: float = Field(
         default=30.0, gt=0, description="how long a request may take to arrive (seconds)"
     )
