@@ -10,6 +10,7 @@ import yaml
 
 from equipoise import policies
 from equipoise.cli import main
+from equipoise.cli.demonstrating import ARMS
 from equipoise.study import json_schema, load, parse
 from equipoise.study.titles import TITLES
 from tests.study import toys
@@ -83,7 +84,7 @@ def test_the_schema_accepts_the_studies_that_are_shipped_and_has_every_option(ca
     assert said == json.loads(json.dumps(json_schema()))
     assert set(said["properties"]["stages"]["properties"]) == set(TITLES)
     home = resources.files("equipoise.study")
-    for name in ("template.yaml", "demo/biased.yaml", "demo/twin.yaml"):
+    for name in ("template.yaml", *(f"demo/{arm}.yaml" for arm in ARMS)):
         content = yaml.safe_load(home.joinpath(name).read_text(encoding="utf-8"))
         parse(content, where=name)
         for node, options in content["stages"].items():
@@ -100,6 +101,7 @@ def test_the_demos_arms_differ_only_in_the_planted_bias():
     planted = [arm["phantoms"].pop("biases") for arm in arms]
     for arm in arms:
         arm["report"].pop("title")
+    assert arms[1].pop("release")["name"] == "demo"
     assert arms[0] == arms[1]
     assert planted[1] == []
     assert [bias["kind"] for bias in planted[0]] == ["lower_visibility"]

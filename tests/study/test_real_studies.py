@@ -7,6 +7,7 @@ import pytest
 
 from equipoise import evidence, tables
 from equipoise.cli import main
+from equipoise.cli.demonstrating import ARMS
 from equipoise.study import conduct, load
 from tests.conftest import ROOT
 
@@ -77,22 +78,31 @@ def test_the_chest_study_reaches_a_verdict_with_patients_as_the_unit(nih):
     assert tables.read_json(nih / "audit" / "audit.json")["patient_is"] == "patient"
 
 
-def test_the_demo_fails_on_the_planted_group_and_its_twin_does_not(tmp_path, capsys):
+def test_the_demo_goes_the_whole_way_round_as_planted(tmp_path, capsys):
     with pytest.raises(SystemExit) as done:
         main(["demo", "--out", str(tmp_path / "demo")])
     said = " ".join(capsys.readouterr().err.split())
     assert done.value.code == 0, said
     assert "as planted" in said
     verdicts = {
-        arm: tables.read_json(tmp_path / "demo" / arm / "gate" / "verdict.json")
-        for arm in ("biased", "twin")
+        arm: tables.read_json(tmp_path / "demo" / arm / "gate" / "verdict.json") for arm in ARMS
     }
-    assert verdicts["biased"]["verdict"] == "fail"
-    assert verdicts["twin"]["verdict"] != "fail"
+    assert {arm: said["verdict"] for arm, said in verdicts.items()} == {
+        "biased": "fail",
+        "twin": "pass",
+        "second-site": "pass",
+    }
+    assert all(evidence.verify(tmp_path / "demo" / arm) == [] for arm in ARMS)
+    bundle = evidence.folder_digest(tmp_path / "demo" / "twin" / "release" / "bundle")
+    assert verdicts["second-site"]["bundle"] == bundle
+    watched = tables.read_json(tmp_path / "demo" / "second-site" / "monitor" / "monitoring.json")
+    alarms = [row for row in watched["questions"] if row["alarm"]]
+    assert [(row["metric"], row["subgroup"]) for row in alarms] == [("specificity", {"sex": "F"})]
+    assert all(row["alarm"] > "2024-05-01" for row in alarms)
     with pytest.raises(SystemExit):
         main(["demo", "--out", str(tmp_path / "demo")])
     said = capsys.readouterr().err
-    assert said.count("nothing to do: nothing that goes into it changed") == 18
+    assert said.count("nothing to do: nothing that goes into it changed") == 30
     patients = tables.read(tmp_path / "demo" / "twin" / "curate" / "splits.parquet", tables.SPLITS)
     tested = patients.filter(split="test")["patient_id"].n_unique()
     assert patients["patient_id"].n_unique() >= 1500
