@@ -50,6 +50,8 @@ def closing(run_folder: Path) -> int:
     from equipoise.cli.showing import talk
 
     codes = [told_verdict(path) for path in sorted(run_folder.glob("*/verdict.json"))]
+    for path in sorted(run_folder.glob("*/release.json")):
+        told_release(path)
     for path in sorted(run_folder.glob("*/report.html")):
         talk().print(f"report: {path.resolve()}", markup=False, soft_wrap=True)
     return 1 if 1 in codes else max(codes, default=0)
@@ -63,6 +65,23 @@ def told_verdict(path: Path) -> int:
     talk().print(f"verdict ({path.parent.name}): [bold]{said['verdict']}[/]")
     talk().print(f"  {said['reason']}", markup=False, soft_wrap=True)
     return int(said["exit_code"])
+
+
+def told_release(path: Path) -> None:
+    """Print which bundle was made, and who lets it go if it had no pass."""
+    from equipoise.cli.showing import talk
+
+    said = json.loads(path.read_text(encoding="utf-8"))
+    place = (path.parent / "bundle").resolve()
+    talk().print(f"bundle: {place} ({said['bundle'][:12]})", markup=False, soft_wrap=True)
+    if said["override"] is not None:
+        given = said["override"]
+        talk().print(
+            f"  RELEASED WITHOUT A PASS ({said['verdict']}): {given['name']} answers for it until "
+            f"{given['expires']}: {given['reason']}",
+            markup=False,
+            soft_wrap=True,
+        )
 
 
 def init(
