@@ -13,6 +13,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -53,6 +54,44 @@ def starts() -> list[str]:
         cpu, wall = seconds(sys.executable, *words)
         rows.append(f"| {title} | {cpu:.2f} | {wall:.2f} |")
     return ["## Starting", "", *rows]
+
+
+def pieces() -> list[str]:
+    """Return what the small steps cost of which a study makes many."""
+    import io
+
+    import numpy as np
+
+    from equipoise import encoders, images, phantoms, probes, registry
+    from equipoise.phantoms import draws, files, rendering, scanners
+    from equipoise.scope import Scope
+
+    options = phantoms.Options(patients=1)
+    scene, content = draws.listed(phantoms.scenes(options))[0], io.BytesIO()
+    site = options.site(scene.site)
+    stored = scanners.digitised(rendering.render(scene, options), site)
+    files.dataset(scene, site, stored).save_as(content)
+    frame, whole = images.Frame(128, 128), content.getvalue()
+    pixels = np.stack([images.sized(images.read_dicom(whole), frame)] * 32)
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2000, 1280)).astype(np.float32)
+    y = x[:, :20].sum(axis=1) + rng.normal(size=2000) * 4 > 0
+    rows = ["| step | CPU ms |", "|---|--:|"]
+
+    def row(what: str, work: Callable[[], object], parts: int) -> None:
+        spent = []
+        for _ in range(7):
+            before = time.process_time()
+            work()
+            spent.append((time.process_time() - before) / parts)
+        rows.append(f"| {what} | {1e3 * statistics.median(spent):.1f} |")
+
+    row("a DICOM film of 128 × 128, decoded", lambda: images.read_dicom(whole), 1)
+    for name in ("filterbank", "demo"):
+        one = registry.load(name, encoders.ENCODERS, kind="encoder")({}, Scope())
+        row(f"an image through the encoder {name}", lambda one=one: one.embed(pixels), len(pixels))
+    row("a probe on 2,000 × 1,280", lambda: probes.fit_logistic(x, y, penalty=0.1), 1)
+    return ["## Small steps", "", *rows]
 
 
 def demo() -> list[str]:
@@ -171,6 +210,7 @@ def pretraining() -> list[str]:
 
 SECTIONS: dict[str, Callable[[], list[str]]] = {
     "starts": starts,
+    "pieces": pieces,
     "demo": demo,
     "real": real,
     "audits": audits,

@@ -1,5 +1,3 @@
-import time
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -125,16 +123,6 @@ def test_the_digest_is_that_of_the_parameters() -> None:
 def test_parameters_that_cannot_be_are_named(parameters: dict[str, object], message: str) -> None:
     with pytest.raises(InvalidConfiguration, match=message):
         load(parameters, Scope())
-
-
-@pytest.mark.slow
-def test_an_image_takes_a_few_milliseconds_at_most() -> None:
-    many = np.concatenate([GREY] * 15)
-    began = time.process_time()
-
-    ENCODER.embed(many)
-
-    assert (time.process_time() - began) / len(many) < 0.006
 
 
 def test_the_parameters_are_frozen_and_described() -> None:

@@ -1,5 +1,3 @@
-import time
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -173,13 +171,3 @@ def test_a_fold_that_leaves_one_class_is_named():
 def test_a_single_fold_is_refused():
     with pytest.raises(InvalidTable, match="all 2 rows are in fold 0; expected two folds"):
         cross_fitted_scores(np.eye(2), np.array([True, False]), np.zeros(2, int), penalty=1.0)
-
-
-@pytest.mark.slow
-def test_two_thousand_vectors_of_1280_take_about_a_second():
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(2000, 1280)).astype(np.float32)
-    y = x[:, :20].sum(axis=1) + rng.normal(size=2000) * 4 > 0
-    start = time.process_time()
-    assert fit_logistic(x, y, penalty=0.1).converged
-    assert time.process_time() - start < 10  # CPU seconds over all threads, on a loaded machine
