@@ -8,7 +8,7 @@ import polars as pl
 from equipoise import bundles, metrics, surveillance
 from equipoise.monitor.cases import SCORED
 from equipoise.monitor.drifting import groups, histogram, inside
-from equipoise.monitor.labelling import Labelled
+from equipoise.monitor.labelling import Labelled, came_at
 from equipoise.monitor.options import Options
 from equipoise.monitor.streams import called_positive
 
@@ -145,7 +145,8 @@ def _waits(labelled: Labelled, finding: str) -> pl.DataFrame:
         frame = frame.filter(pl.col(score).is_not_null())
     here = pl.col(label).is_not_null() if label in frame.columns else pl.lit(value=False)
     age = (pl.lit(labelled.as_of) - pl.col("at")).dt.total_seconds() / _DAY
-    wait = (pl.col("labelled_at") - pl.col("at")).dt.total_seconds() / _DAY
+    came = came_at(label) if label in frame.columns else "labelled_at"
+    wait = (pl.col(came) - pl.col("at")).dt.total_seconds() / _DAY
     return frame.with_columns(came=here, age=age).with_columns(
         waited=pl.when("came").then(wait).otherwise("age")
     )

@@ -251,8 +251,9 @@ def _about(question: Question) -> tuple[object, ...]:
 
 
 def _days(frame: pl.DataFrame) -> Days:
-    came = frame["labelled_at"].drop_nulls().dt.date().unique().sort()
-    return came.to_numpy().astype("datetime64[D]")
+    columns = [name for name in frame.columns if name.startswith("labelled_at")]
+    came = pl.concat([frame[name].alias("day").drop_nulls().dt.date() for name in columns])
+    return came.unique().sort().to_numpy().astype("datetime64[D]")
 
 
 def _since(lately: pl.DataFrame) -> np.datetime64 | None:
