@@ -49,7 +49,10 @@ class Options(BaseModel):
         default=30, ge=2, description="Patients with a label that an arm needs to be judged."
     )
     window: int = Field(
-        default=6, ge=1, description="Latest periods whose cases must show that the policy holds."
+        default=6,
+        ge=1,
+        description="Latest periods, of cases old enough for a label, that must show that the "
+        "policy holds.",
     )
     baseline: int = Field(
         default=3,
@@ -63,7 +66,10 @@ class Options(BaseModel):
         description="CUSUM: mean number of cases between false warnings.",
     )
     follow_up_days: int = Field(
-        default=60, ge=0, description="Age (days) at which a case ought to have its label."
+        default=60,
+        ge=0,
+        description="Age (days) at which a case ought to have its label; a pass rests on cases of "
+        "that age.",
     )
     budget: int = Field(
         default=10, ge=0, description="Cases per group in the list of what to adjudicate next."

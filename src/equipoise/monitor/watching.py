@@ -121,6 +121,8 @@ def watch(
     bundle: bundles.Bundle,
     options: Options,
     recent: Sequence[str],
+    *,
+    ripe: pl.DataFrame | None = None,
 ) -> Watch:
     """Return what has been seen so far.
 
@@ -135,7 +137,11 @@ def watch(
     options
         Level, run length and seed.
     recent
-        The latest periods, whose cases must show that the policy holds.
+        The latest periods, in which an open warning is looked for.
+    ripe
+        The latest cases that are old enough to have their label, which must show that the policy
+        holds; by default all of the latest periods. Where a label takes longer for one answer
+        than for another, younger cases show the answers that were looked up first.
     """
     days = _days(frame)
     lately = frame.filter(pl.col("period").is_in(list(recent)))
@@ -143,7 +149,8 @@ def watch(
     for question in questions:
         key = _about(question)
         if key not in streams:
-            streams[key] = (stream(frame, question), stream(lately, question))
+            late = stream(lately if ripe is None else ripe, question)
+            streams[key] = (stream(frame, question), late)
     made = [bets(streams[_about(q)][0], q) for q in questions]
     paths = [on_days(surveillance.log_wealth(b.gains), b.days, days) for b in made]
     adjusted = surveillance.closed(np.array(paths).reshape(len(made), len(days)))
