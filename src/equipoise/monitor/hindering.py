@@ -7,9 +7,11 @@ import polars as pl
 from equipoise import bundles
 from equipoise.errors import Refused
 from equipoise.metrics import UNKNOWN
+from equipoise.monitor.cases import SCORED
 from equipoise.monitor.drifting import fresh
 from equipoise.monitor.judging import Hindrance
 from equipoise.monitor.labelling import Labelled
+from equipoise.monitor.reaching import apart, share_of
 from equipoise.monitor.watching import Watch
 from equipoise.policies import Verdict
 
@@ -41,6 +43,7 @@ def hindrances(
         *_warned(watched),
         *_changed(fresh(drifted).filter(pl.col("period").is_in(list(recent)))),
         *_dependent(reach),
+        *_unanswered(bundle, labelled, recent),
         *_unknown(bundle, labelled, recent),
         *_override(bundle, labelled),
     ]
@@ -75,6 +78,33 @@ def _dependent(reach: Sequence[Mapping[str, object]]) -> Iterator[Hindrance]:
             f"in {dependent[0]['group']} the share of cases with a label depends on what the model "
             "decided: rates among labelled cases are not those of all",
         )
+
+
+def _unanswered(
+    bundle: bundles.Bundle, labelled: Labelled, recent: Sequence[str]
+) -> Iterator[Hindrance]:
+    """Yield a warning if a model is silent more often for a group than for the rest.
+
+    Rates are those of answered cases: who is silent where it would be wrong looks better.
+    """
+    frame = labelled.frame.filter(pl.col("period").is_in(list(recent)))
+    scores = [f"score:{name}" for name in bundle.findings]
+    there = [pl.col(name).is_not_null() for name in scores if name in frame.columns]
+    frame = frame.with_columns(
+        answered=pl.all_horizontal(pl.col("outcome") == SCORED, *there)
+        & pl.lit(len(there) == len(scores))
+    )
+    for name, levels in bundle.audit.attributes.items():
+        for level in (level for level in levels if level != UNKNOWN):
+            known = frame.filter(pl.col(name) != UNKNOWN)
+            own = share_of(known.filter(pl.col(name) == level), "answered")
+            rest = share_of(known.filter(pl.col(name) != level), "answered")
+            if apart(own, rest) and float(str(own["share"])) < float(str(rest["share"])):
+                yield Hindrance(
+                    "who gets an answer",
+                    f"{own['share']:.1%} of the cases of {name}={level} in the latest periods were "
+                    f"answered, {rest['share']:.1%} of the rest: rates are those of answered cases",
+                )
 
 
 def _unknown(bundle: bundles.Bundle, labelled: Labelled, recent: Sequence[str]) -> list[Hindrance]:

@@ -79,7 +79,9 @@ def reached(
         both = scored.with_columns(called)
         for group in groups(bundle):
             mine = inside(both, group)
-            shares = [_share(mine.filter(pl.col("called") == way)) for way in (True, False)]
+            shares = [
+                share_of(mine.filter(pl.col("called") == way), "came") for way in (True, False)
+            ]
             rows.append(
                 {
                     "finding": finding,
@@ -88,7 +90,7 @@ def reached(
                     "subgroup": dict(group),
                     "called": shares[0],
                     "not_called": shares[1],
-                    "depends": _apart(shares[0], shares[1]),
+                    "depends": apart(shares[0], shares[1]),
                 }
             )
     return rows
@@ -159,10 +161,18 @@ def _first_points(bundle: bundles.Bundle) -> list[tuple[str, str, float]]:
     return [(str(f), str(p), float(t)) for f, p, t in told]
 
 
-def _share(mine: pl.DataFrame) -> dict[str, object]:
+def share_of(mine: pl.DataFrame, flag: str) -> dict[str, object]:
+    """Return the share of cases with a flag and its limits, patients as clusters.
+
+    Examples
+    --------
+    >>> none = pl.DataFrame({"patient_key": [], "came": []})
+    >>> share_of(none, "came")["share"] is None
+    True
+    """
     if not mine.height:
         return {"n": 0, "labelled": 0, "share": None, "low": None, "high": None}
-    came = mine["came"].to_numpy().astype(bool)
+    came = mine[flag].to_numpy().astype(bool)
     who = mine["patient_key"].rank("dense").to_numpy().astype(np.int64)
     share, low, high = surveillance.labelled_share(came, who)
     return {
@@ -174,8 +184,15 @@ def _share(mine: pl.DataFrame) -> dict[str, object]:
     }
 
 
-def _apart(one: Mapping[str, object], other: Mapping[str, object]) -> bool:
-    """Return whether the intervals of two shares do not meet."""
+def apart(one: Mapping[str, object], other: Mapping[str, object]) -> bool:
+    """Return whether the intervals of two shares do not meet.
+
+    Examples
+    --------
+    >>> low = {"n": 50, "low": 0.1, "high": 0.3}
+    >>> apart(low, {"n": 50, "low": 0.4, "high": 0.6}), apart(low, low)
+    (True, False)
+    """
     limits = [one["low"], one["high"], other["low"], other["high"]]
     if min(int(str(one["n"])), int(str(other["n"]))) < _FEWEST or None in limits:
         return False
