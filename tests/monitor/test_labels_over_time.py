@@ -1,13 +1,17 @@
 """What labels that come late, or of some cases only, may do to evidence and to green."""
 
+import dataclasses
 import datetime as dt
 
+import numpy as np
 import polars as pl
 
 from equipoise.monitor import labelling
 from equipoise.monitor.cases import Cases
 from equipoise.monitor.questions import Question
+from equipoise.monitor.questions import asked as asked_of
 from equipoise.monitor.streams import stream
+from tests.monitor import made
 
 JANUARY, JUNE = "2026-01-20T00:00:00+00:00", "2026-06-20T00:00:00+00:00"
 
@@ -42,3 +46,83 @@ def test_a_look_does_not_see_the_label_of_a_second_finding_before_it_came(tmp_pa
     frame = labelling.joined(cases, given, dt.date(2026, 3, 1)).frame
     assert frame["label:one"].to_list() == [True]
     assert frame["label:two"].to_list() == [None]
+
+
+def test_green_rests_on_cases_that_had_the_time_to_get_their_label(look, bundle):
+    # Calls that were positive are looked up at once, the others only after 80 days.
+    rows, labels = made.cases(
+        bundle, months=4, a_month=200, sensitivity=0.5, specificity=0.9, seed=2
+    )
+    threshold = bundle.operating_points["threshold"][0]
+    at = {row["case_id"]: dt.datetime.fromisoformat(row["at"]) for row in rows}
+    called = {row["case_id"]: row[f"score:{made.FINDING}"] >= threshold for row in rows}
+    late = [
+        (case, (at[case] + dt.timedelta(days=1 if called[case] else 80)).isoformat(), label)
+        for case, _, label in labels
+    ]
+    told = {"follow_up_days": 90, "window": 2, "as_of": "2026-05-03"}
+    parts = made.said(look(rows, late, **told)[0], "verdict.json")["criteria"]
+    floor = next(part for part in parts if part["name"] == "sensitivity for all")
+    assert floor["outcome"] != "pass"
+    assert all(part["value"] is None or part["value"] < 0.65 for part in floor["judgements"])
+
+
+def test_refusals_that_fall_on_one_group_are_noticed_and_forbid_green(look, bundle):
+    rows, labels = made.cases(bundle, months=6, seed=3)
+    for k, row in enumerate(rows):
+        if row["sex"] == "F" and k % 3 == 0:
+            row.update(outcome="refused", refusal="distance")
+            row[f"score:{made.FINDING}"] = None
+    answered = {row["case_id"] for row in rows if row["outcome"] == "scored"}
+    out, result = look(rows, [row for row in labels if row[0] in answered])
+    said = {c["name"]: c for c in made.said(out, "verdict.json")["criteria"]}
+    assert "sex=F" in said["who gets an answer"]["reason"]
+    assert result["verdict"] != "pass"
+
+
+def test_answers_that_are_missing_for_one_group_are_noticed_as_refusals_are(look, bundle):
+    rows, labels = made.cases(bundle, months=6, seed=3)
+    for k, row in enumerate(rows):
+        if row["sex"] == "F" and k % 3 == 0:
+            row[f"score:{made.FINDING}"] = None
+    out, _ = look(rows, labels)
+    assert "who gets an answer" in [c["name"] for c in made.said(out, "verdict.json")["criteria"]]
+
+
+def test_refusals_alike_in_all_groups_are_no_warning(look, bundle):
+    rows, labels = made.cases(bundle, months=6, seed=3)
+    for k, row in enumerate(rows):
+        if k % 10 == 0:
+            row.update(outcome="refused", refusal="distance")
+            row[f"score:{made.FINDING}"] = None
+    answered = {row["case_id"] for row in rows if row["outcome"] == "scored"}
+    out, _ = look(rows, [row for row in labels if row[0] in answered])
+    names = [c["name"] for c in made.said(out, "verdict.json")["criteria"]]
+    assert "who gets an answer" not in names
+
+
+def test_a_finding_that_the_policy_names_and_cannot_be_watched_is_said(bundle):
+    floor = bundle.policy.floors[1].model_copy(update={"findings": [made.FINDING, "other"]})
+    policy = bundle.policy.model_copy(update={"floors": [floor]})
+    found = asked_of(dataclasses.replace(bundle, policy=policy))
+    assert any(q.name == floor.name for q in found.questions)
+    assert "other" in found.vain[floor.name]
+
+
+def test_an_operating_point_that_the_policy_names_and_is_absent_is_said(bundle):
+    floor = bundle.policy.floors[1].model_copy(update={"operating_points": ["locked", "high"]})
+    policy = bundle.policy.model_copy(update={"floors": [floor]})
+    found = asked_of(dataclasses.replace(bundle, policy=policy))
+    assert any(q.name == floor.name for q in found.questions)
+    assert "high" in found.vain[floor.name]
+
+
+def test_who_is_drawn_to_be_labelled_does_not_depend_on_the_answer(look, bundle):
+    # Labels of drawn cases come back and are bet on as they are, so half-half would bias them.
+    rows, _ = made.cases(bundle, months=6, a_month=150, sensitivity=0.3, specificity=0.95)
+    threshold = bundle.operating_points["threshold"][0]
+    share = np.mean([row[f"score:{made.FINDING}"] >= threshold for row in rows])
+    listed = pl.read_csv(look(rows, budget=120)[0] / "adjudicate.csv")
+    drawn = listed.filter(pl.col("group").is_in(["sex=F", "sex=M"]))
+    assert drawn.group_by("group").agg(pl.col("weight").n_unique())["weight"].to_list() == [1, 1]
+    assert abs(drawn["called"].mean() - share) < 3 * np.sqrt(share * (1 - share) / drawn.height)
