@@ -46,8 +46,7 @@ class Answers:
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """Second less first, in one group or a gap: values, limits over patients alone, influence
-    values, and the difference in each run."""
+    """Second less first, in a group or a gap: limits are over patients, `runs` is by run."""
 
     first: float
     second: float
