@@ -126,3 +126,46 @@ def test_who_is_drawn_to_be_labelled_does_not_depend_on_the_answer(look, bundle)
     drawn = listed.filter(pl.col("group").is_in(["sex=F", "sex=M"]))
     assert drawn.group_by("group").agg(pl.col("weight").n_unique())["weight"].to_list() == [1, 1]
     assert abs(drawn["called"].mean() - share) < 3 * np.sqrt(share * (1 - share) / drawn.height)
+
+
+def hurried(bundle, seed):
+    """Return cases whose rates are well above their floors, positive calls looked up at once."""
+    rows, labels = made.cases(bundle, a_month=120, seed=seed, sensitivity=0.85, specificity=0.8)
+    threshold = bundle.operating_points["threshold"][0]
+    of = {row["case_id"]: row for row in rows}
+    rng = np.random.default_rng(seed)
+    late = []
+    for case, _, label in labels:
+        called = of[case][f"score:{made.FINDING}"] >= threshold
+        wait = dt.timedelta(days=1 if called else 50 + 10 * rng.random())
+        at = dt.datetime.fromisoformat(of[case]["at"])
+        late.append((case, (at + wait).isoformat(), label))
+    return rows, late
+
+
+def test_labels_that_come_sooner_for_positive_calls_raise_no_alarm_once_cases_settle(look, bundle):
+    rows, labels = hurried(bundle, 1)
+    at_once, _ = look(rows, labels)
+    said = {c["name"] for c in made.said(at_once, "verdict.json")["criteria"]}
+    # The first labels are of positive calls alone: specificity among them is none at all.
+    assert made.said(at_once)["verdict"]["exit_code"] == 1
+    assert "how soon a label comes" in said
+    settled, result = look(rows, labels, settle_days=60)
+    assert result["alarms"] == 0
+    assert result["exit_code"] != 1
+    names = {c["name"] for c in made.said(settled, "verdict.json")["criteria"]}
+    assert "how soon a label comes" not in names
+
+
+def test_a_case_that_has_not_settled_by_the_day_of_the_look_is_not_bet_on(look, bundle):
+    rows, labels = made.cases(bundle, months=3)
+    options = {"as_of": "2026-04-05", "settle_days": 45}
+    out, _ = look(rows, labels, **options)
+    floor = next(
+        q
+        for q in made.said(out)["questions"]
+        if (q["group"], q["metric"]) == ("everybody", "sensitivity")
+    )
+    old = {row["case_id"] for row in rows if row["at"][:10] <= "2026-02-19"}
+    there = [row for row in labels if row[0] in old and row[1] < "2026-04-06" and row[2]]
+    assert floor["n_first_total"] == len(there)

@@ -11,6 +11,7 @@ from equipoise.monitor.cases import SCORED
 from equipoise.monitor.drifting import fresh
 from equipoise.monitor.judging import Hindrance
 from equipoise.monitor.labelling import Labelled
+from equipoise.monitor.options import Options
 from equipoise.monitor.reaching import apart, share_of
 from equipoise.monitor.watching import Watch
 from equipoise.policies import Verdict
@@ -23,6 +24,7 @@ def hindrances(
     drifted: pl.DataFrame,
     reach: Sequence[Mapping[str, object]],
     recent: Sequence[str],
+    options: Options,
 ) -> list[Hindrance]:
     """Return what forbids a pass of this look.
 
@@ -38,11 +40,14 @@ def hindrances(
         Who gets a label, as `equipoise.monitor.reaching.reached` gives it.
     recent
         The latest periods.
+    options
+        Whether cases wait until their follow-up is over.
     """
     return [
         *_warned(watched),
         *_changed(fresh(drifted).filter(pl.col("period").is_in(list(recent)))),
         *_dependent(reach),
+        *_hurried(reach, options),
         *_unanswered(bundle, labelled, recent),
         *_unknown(bundle, labelled, recent),
         *_override(bundle, labelled),
@@ -67,6 +72,16 @@ def _changed(changed: pl.DataFrame) -> Iterator[Hindrance]:
             f"{changed.height} tests of the latest periods, as {row['what']} of {row['group']} in "
             f"{row['period']} against the {row['against']}: what is different need "
             "not be worse, but must be looked at",
+        )
+
+
+def _hurried(reach: Sequence[Mapping[str, object]], options: Options) -> Iterator[Hindrance]:
+    hurried = [row for row in reach if row["sooner"]]
+    if hurried and options.settle_days < options.follow_up_days:
+        yield Hindrance(
+            "how soon a label comes",
+            f"in {hurried[0]['group']} it depends on what the model decided: labels so far are no "
+            "fair sample, and an alarm may be false; settle_days, the time to follow-up, mends it",
         )
 
 

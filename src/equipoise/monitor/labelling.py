@@ -121,6 +121,42 @@ def joined(cases: Cases, given: pl.DataFrame | None, as_of: dt.date | None) -> L
     )
 
 
+def settled(labelled: Labelled, days: int) -> pl.DataFrame:
+    """Return the cases with labels as if each had come when its case was some days old, or later.
+
+    Where a label comes sooner for one answer than for another, cases in the order of their labels
+    are no fair sample at any time: those that are looked up at once run ahead of the rest. In the
+    order of their ages all have had the same time.
+
+    Parameters
+    ----------
+    labelled
+        The cases. If it is not known when labels came, they are returned as they are.
+    days
+        Age of a case at which it counts; with 0 the order is that of the labels.
+    """
+    frame = labelled.frame
+    if not labelled.delays_known or not days:
+        return frame
+    grown = pl.col("at") + pl.duration(days=days)
+    names = [name for name in frame.columns if name.startswith("labelled_at")]
+    dated = frame.with_columns(
+        pl.when(pl.col(name).is_not_null()).then(pl.max_horizontal(name, grown)).alias(name)
+        for name in names
+    )
+    return _until(dated, labelled.as_of)
+
+
+def _until(frame: pl.DataFrame, end: dt.datetime) -> pl.DataFrame:
+    """Return cases or labels without what came after the end, each label by its own time."""
+    columns = [n for n in frame.columns if n.startswith(_LABEL) and came_at(n) in frame.columns]
+    return frame.with_columns(
+        pl.when(pl.col(came_at(name)) <= end).then(pl.col(column)).alias(column)
+        for name in columns
+        for column in (name, came_at(name))
+    )
+
+
 def _known(labels: pl.DataFrame, end: dt.datetime) -> pl.DataFrame:
     """Return the labels that had come by the end, each with its own time."""
     columns = [name for name in labels.columns if name.startswith(_LABEL)]
@@ -129,11 +165,7 @@ def _known(labels: pl.DataFrame, end: dt.datetime) -> pl.DataFrame:
         for name in columns
         if came_at(name) not in labels.columns
     )
-    return dated.with_columns(
-        pl.when(pl.col(came_at(name)) <= end).then(pl.col(column)).alias(column)
-        for name in columns
-        for column in (name, came_at(name))
-    )
+    return _until(dated, end)
 
 
 def _file(path: Path, findings: Sequence[str]) -> pl.DataFrame:

@@ -71,6 +71,13 @@ class Options(BaseModel):
         description="Age (days) at which a case ought to have its label; a pass rests on cases of "
         "that age.",
     )
+    settle_days: int = Field(
+        default=0,
+        ge=0,
+        description="Age (days) at which a case is bet on, even if its label came sooner. Error "
+        "control of alarms needs that how soon a label comes does not depend on the model's "
+        "answer; where it does (positives are looked up at once), say the time to follow-up.",
+    )
     budget: int = Field(
         default=10, ge=0, description="Cases per group in the list of what to adjudicate next."
     )

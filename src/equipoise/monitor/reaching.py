@@ -66,7 +66,8 @@ def reached(
     """Return which share of cases old enough has a label, by group and by the model's decision.
 
     If the share depends on the decision, rates among labelled cases are not those of all cases
-    (verification bias).
+    (verification bias). If it is told *sooner* for one decision, whether a label came within half
+    of the waiting times depends on it: rates among labels so far are not those of all labels.
 
     References
     ----------
@@ -79,9 +80,9 @@ def reached(
         both = scored.with_columns(called)
         for group in groups(bundle):
             mine = inside(both, group)
-            shares = [
-                share_of(mine.filter(pl.col("called") == way), "came") for way in (True, False)
-            ]
+            parts = [mine.filter(pl.col("called") == way) for way in (True, False)]
+            shares = [share_of(part, "came") for part in parts]
+            soon = [share_of(_soon(part, mine), "soon") for part in parts]
             rows.append(
                 {
                     "finding": finding,
@@ -91,6 +92,7 @@ def reached(
                     "called": shares[0],
                     "not_called": shares[1],
                     "depends": apart(shares[0], shares[1]),
+                    "sooner": labelled.delays_known and apart(soon[0], soon[1]),
                 }
             )
     return rows
@@ -152,6 +154,13 @@ def _waits(labelled: Labelled, finding: str) -> pl.DataFrame:
     return frame.with_columns(came=here, age=age).with_columns(
         waited=pl.when("came").then(wait).otherwise("age")
     )
+
+
+def _soon(part: pl.DataFrame, mine: pl.DataFrame) -> pl.DataFrame:
+    """Return a part with `soon`: whether a label came within the group's median wait."""
+    median = mine.filter("came")["waited"].median()
+    limit = median if isinstance(median, float) else 0.0
+    return part.with_columns(soon=pl.col("came") & (pl.col("waited") <= limit))
 
 
 def _first_points(bundle: bundles.Bundle) -> list[tuple[str, str, float]]:

@@ -17,7 +17,7 @@ from equipoise.monitor.cases import Cases, gathered, periods
 from equipoise.monitor.drifting import drift
 from equipoise.monitor.hindering import hindrances
 from equipoise.monitor.judging import judged
-from equipoise.monitor.labelling import Labelled, joined, read
+from equipoise.monitor.labelling import Labelled, joined, read, settled
 from equipoise.monitor.options import Options
 from equipoise.monitor.page import page
 from equipoise.monitor.questions import asked
@@ -121,6 +121,7 @@ def _seen(options: Options, bundle: bundles.Bundle, cases: Cases, labelled: Labe
         bundle,
         options,
         recent,
+        settled=settled(labelled, options.settle_days),
         ripe=_ripe(labelled, span.names, options),
     )
     rng = np.random.default_rng((options.seed, 2))
@@ -131,7 +132,7 @@ def _seen(options: Options, bundle: bundles.Bundle, cases: Cases, labelled: Labe
         watched,
         bundle.policy,
         vain=questions.vain,
-        hindrances=hindrances(bundle, labelled, watched, drifted, reach, recent),
+        hindrances=hindrances(bundle, labelled, watched, drifted, reach, recent, options),
         minimum=options.minimum,
     )
     return Seen(
