@@ -8,8 +8,8 @@ the scanner of sex F gets noisier in month 7. Everything but the images goes thr
 
 Arms with a change take a quarter of the seeds. A median delay is over all of them: who never
 alarmed after the change counts as later than all who did. A CUSUM delay is that of the first
-chart, of any group, whose first warning came after the change. *naive z* is a two-sided test of no difference at
-5 %, for sensitivity and for specificity, on all labels so far, looked at each month.
+chart, of any group, whose first warning came after the change. *naive z* is a two-sided test of no
+difference at 5 %, for sensitivity and for specificity, on all labels so far, looked at each month.
 
 A pool of images is rendered once for each sex, label and state of the scanner, and months are drawn
 from it with replacement; the rows marked *rendered* render each image of each seed anew. A row
