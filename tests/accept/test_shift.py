@@ -118,6 +118,7 @@ def test_images_far_off_are_counted_by_group(opened):
 
 def test_what_the_input_gate_would_refuse_is_counted_with_its_reason(opened):
     frame = pl.DataFrame({"modality": ["DX", "CT", "CT", "CR"], "view": [None] * 4})
+    frame = frame.with_columns(sex=pl.lit("F"))
     found = shift.refused(opened, frame)
     assert found["n_images"] == 2
     assert found["reasons"] == {"modality 'CT'; the model takes DX, CR": 2}
@@ -150,3 +151,13 @@ def test_scores_that_moved_in_one_group_are_seen_in_that_group(opened):
     assert by["sex=F"]["mean"] > by["sex=F"]["mean_of_reference"] + 0.1
     assert by["sex=M"]["p"] > 0.01
     assert "sex=unknown" not in by
+
+
+def test_refusals_are_told_by_group(opened):
+    frame = local(200, 0.6).with_columns(modality=pl.lit("DX"))
+    frame = frame.with_columns(
+        modality=pl.when(pl.col("sex") == "F").then(pl.lit("CT")).otherwise(pl.col("modality"))
+    )
+    found = {row["group"]: row for row in shift.refused(opened, frame)["by_group"]}
+    assert found["sex=F"]["n_images"] == found["sex=F"]["of"] > 0
+    assert found["sex=M"]["n_images"] == 0

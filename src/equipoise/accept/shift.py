@@ -176,29 +176,33 @@ def mixes(
 
 
 def refused(bundle: bundles.Bundle, cohort: pl.DataFrame) -> dict[str, object]:
-    """Return how many local images the input gate would not take, and why.
+    """Return how many local images the input gate would not take, why, and of which group.
 
     Examples
     --------
     >>> from types import SimpleNamespace
     >>> contract = bundles.InputContract(modalities=("DX",), height=8, width=8, channels=1)
-    >>> local = pl.DataFrame({"modality": ["CT", "DX"]})
-    >>> refused(SimpleNamespace(contract=contract), local)["n_images"]
+    >>> local = pl.DataFrame({"modality": ["CT", "DX"], "sex": ["F", "M"]})
+    >>> plan = bundles.AuditPlan(attributes={"sex": ["F", "M"]})
+    >>> refused(SimpleNamespace(contract=contract, audit=plan), local)["n_images"]
     1
     """
     keys = [k for k in ("modality", "view", "photometric", "rows", "columns") if k in cohort]
     # A column that is wholly null was not read from any header, as with PNG files.
     told = [key for key in keys if cohort[key].null_count() < cohort.height]
-    why = Counter(
-        reason
-        for row in cohort.select(told).iter_rows(named=True)
-        if (reason := bundles.refusal(bundle, row)) is not None
-    )
+    each = [bundles.refusal(bundle, row) for row in cohort.select(told).iter_rows(named=True)]
+    why = Counter(reason for reason in each if reason is not None)
+    shut = np.array([reason is not None for reason in each], dtype=bool)
     return {
         "n_images": sum(why.values()),
         "of": cohort.height,
         "reasons": dict(why.most_common()),
         "not_read": [key for key in keys if key not in told],
+        "by_group": [
+            {"group": name, "n_images": int((shut & inside).sum()), "of": int(inside.sum())}
+            for name, inside in _groups(bundle, cohort).items()
+            if inside.any() and told
+        ],
     }
 
 

@@ -46,7 +46,7 @@ class Answers:
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """Second less first, in one group: values, limits, influence values and spread over runs."""
+    """Second less first, in a group or a gap: limits are over patients, `runs` is by run."""
 
     first: float
     second: float
@@ -189,7 +189,6 @@ def _change(
     rate = None if metric == "auroc" else np.full(2, told[0], dtype=np.int64)
     low, high = _limits(means, totals, resting, rate, quantile(level))
     runs = values[1] - values[0]
-    low, high = _with_runs(float(means[1] - means[0]), low, high, runs, level)
     return _Change(
         float(means[0]), float(means[1]), low, high, totals[1] - totals[0], runs, told, None
     )
@@ -291,6 +290,8 @@ def _row(
     metric: str, group: str, against: str | None, change: _Change, level: float
 ) -> dict[str, object]:
     fine = change.lacking is None
+    # Runs are added here, once: what a seed does to a gap is not the sum over its groups.
+    limits = _with_runs(change.second - change.first, change.low, change.high, change.runs, level)
     n_images, n_patients, n_positive, n_negative = change.numbers
     return {
         "metric": metric,
@@ -299,8 +300,8 @@ def _row(
         "first": change.first if fine else None,
         "second": change.second if fine else None,
         "difference": change.second - change.first if fine else None,
-        "low": change.low if fine else None,
-        "high": change.high if fine else None,
+        "low": limits[0] if fine else None,
+        "high": limits[1] if fine else None,
         "level": level,
         "runs": len(change.runs),
         "n_images": n_images,

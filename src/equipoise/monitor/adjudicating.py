@@ -32,9 +32,9 @@ def adjudication(
 ) -> pl.DataFrame:
     """Return cases of the latest periods to be labelled next, in the order of their groups.
 
-    Groups are the combinations of the attributes that the policy judges. Half of a group's budget
-    goes to cases that were called positive and half to the others, as far as there are any;
-    within these every patient has the same chance, so that the list is no choice of anybody.
+    Groups are the combinations of the attributes that the policy judges. Within a group every
+    patient has the same chance, whatever the model answered: labels of listed cases come back and
+    are bet on as they are, and a rate among them would be biased if the answer had a say.
 
     Parameters
     ----------
@@ -51,8 +51,8 @@ def adjudication(
 
     Returns
     -------
-    A row per case; `weight` is the number of patients that it stands for, one over its chance
-    to be drawn, so that rates over adjudicated cases can be weighted to all.
+    A row per case; `weight` is the number of patients without a label that it stands for, one
+    over its chance to be drawn, by which rates over several groups are weighted.
 
     References
     ----------
@@ -75,9 +75,8 @@ def adjudication(
     )
     names = _attributes(bundle)
     drawn = [
-        part
+        _drawn(group, dict(zip(names, map(str, levels), strict=True)), budget, rng)
         for levels, group in once.sort("case_id").group_by(names, maintain_order=True)
-        for part in _drawn(group, dict(zip(names, map(str, levels), strict=True)), budget, rng)
     ]
     made = pl.concat(drawn) if drawn else pl.DataFrame(schema=COLUMNS)
     if drawn:
@@ -87,24 +86,15 @@ def adjudication(
 
 def _drawn(
     group: pl.DataFrame, levels: dict[str, str], budget: int, rng: np.random.Generator
-) -> list[pl.DataFrame]:
-    parts = {way: group.filter(pl.col("called") == way) for way in (True, False)}
-    half = {True: budget - budget // 2, False: budget // 2}
-    spare = {way: max(half[way] - parts[way].height, 0) for way in parts}
-    made = []
-    for way, part in parts.items():
-        n = min(part.height, half[way] + spare[not way])
-        if n:
-            chosen = part[rng.permutation(part.height)[:n]]
-            made.append(
-                chosen.select("case_id", "called", "period").with_columns(
-                    group=pl.lit(metrics.named(dict(levels))),
-                    n_stratum=pl.lit(part.height, dtype=pl.Int64),
-                    n_drawn=pl.lit(n, dtype=pl.Int64),
-                    weight=pl.lit(part.height / n),
-                )
-            )
-    return made
+) -> pl.DataFrame:
+    n = min(group.height, budget)
+    chosen = group[rng.permutation(group.height)[:n]]
+    return chosen.select("case_id", "called", "period").with_columns(
+        group=pl.lit(metrics.named(dict(levels))),
+        n_stratum=pl.lit(group.height, dtype=pl.Int64),
+        n_drawn=pl.lit(n, dtype=pl.Int64),
+        weight=pl.lit(group.height / n),
+    )
 
 
 def _attributes(bundle: bundles.Bundle) -> list[str]:

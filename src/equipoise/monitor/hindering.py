@@ -7,9 +7,12 @@ import polars as pl
 from equipoise import bundles
 from equipoise.errors import Refused
 from equipoise.metrics import UNKNOWN
+from equipoise.monitor.cases import SCORED
 from equipoise.monitor.drifting import fresh
 from equipoise.monitor.judging import Hindrance
 from equipoise.monitor.labelling import Labelled
+from equipoise.monitor.options import Options
+from equipoise.monitor.reaching import apart, share_of
 from equipoise.monitor.watching import Watch
 from equipoise.policies import Verdict
 
@@ -21,6 +24,7 @@ def hindrances(
     drifted: pl.DataFrame,
     reach: Sequence[Mapping[str, object]],
     recent: Sequence[str],
+    options: Options,
 ) -> list[Hindrance]:
     """Return what forbids a pass of this look.
 
@@ -36,11 +40,15 @@ def hindrances(
         Who gets a label, as `equipoise.monitor.reaching.reached` gives it.
     recent
         The latest periods.
+    options
+        Whether cases wait until their follow-up is over.
     """
     return [
         *_warned(watched),
         *_changed(fresh(drifted).filter(pl.col("period").is_in(list(recent)))),
         *_dependent(reach),
+        *_hurried(reach, options),
+        *_unanswered(bundle, labelled, recent),
         *_unknown(bundle, labelled, recent),
         *_override(bundle, labelled),
     ]
@@ -67,6 +75,16 @@ def _changed(changed: pl.DataFrame) -> Iterator[Hindrance]:
         )
 
 
+def _hurried(reach: Sequence[Mapping[str, object]], options: Options) -> Iterator[Hindrance]:
+    hurried = [row for row in reach if row["sooner"]]
+    if hurried and options.settle_days < options.follow_up_days:
+        yield Hindrance(
+            "how soon a label comes",
+            f"in {hurried[0]['group']} it depends on what the model decided: labels so far are no "
+            "fair sample, and an alarm may be false; settle_days, the time to follow-up, mends it",
+        )
+
+
 def _dependent(reach: Sequence[Mapping[str, object]]) -> Iterator[Hindrance]:
     dependent = [row for row in reach if row["depends"]]
     if dependent:
@@ -75,6 +93,33 @@ def _dependent(reach: Sequence[Mapping[str, object]]) -> Iterator[Hindrance]:
             f"in {dependent[0]['group']} the share of cases with a label depends on what the model "
             "decided: rates among labelled cases are not those of all",
         )
+
+
+def _unanswered(
+    bundle: bundles.Bundle, labelled: Labelled, recent: Sequence[str]
+) -> Iterator[Hindrance]:
+    """Yield a warning if a model is silent more often for a group than for the rest.
+
+    Rates are those of answered cases: who is silent where it would be wrong looks better.
+    """
+    frame = labelled.frame.filter(pl.col("period").is_in(list(recent)))
+    scores = [f"score:{name}" for name in bundle.findings]
+    there = [pl.col(name).is_not_null() for name in scores if name in frame.columns]
+    frame = frame.with_columns(
+        answered=pl.all_horizontal(pl.col("outcome") == SCORED, *there)
+        & pl.lit(len(there) == len(scores))
+    )
+    for name, levels in bundle.audit.attributes.items():
+        for level in (level for level in levels if level != UNKNOWN):
+            known = frame.filter(pl.col(name) != UNKNOWN)
+            own = share_of(known.filter(pl.col(name) == level), "answered")
+            rest = share_of(known.filter(pl.col(name) != level), "answered")
+            if apart(own, rest) and float(str(own["share"])) < float(str(rest["share"])):
+                yield Hindrance(
+                    "who gets an answer",
+                    f"{own['share']:.1%} of the cases of {name}={level} in the latest periods were "
+                    f"answered, {rest['share']:.1%} of the rest: rates are those of answered cases",
+                )
 
 
 def _unknown(bundle: bundles.Bundle, labelled: Labelled, recent: Sequence[str]) -> list[Hindrance]:

@@ -12,6 +12,7 @@ from equipoise.errors import InvalidTable
 from equipoise.monitor.cases import SCORED, Cases, times
 
 _LABEL = "label:"
+_CAME = "labelled_at:"
 _YES, _NO = ("1", "true", "yes"), ("0", "false", "no")
 
 
@@ -22,7 +23,8 @@ class Labelled:
     Parameters
     ----------
     frame
-        The cases, with `labelled_at` and ``label:<finding>``; null where none is known yet.
+        The cases, with `labelled_at`, ``label:<finding>`` and ``labelled_at:<finding>``, since
+        labels of a case may come one after another; null where none is known yet.
     as_of
         The end of the day of the look.
     delays_known
@@ -43,7 +45,8 @@ class Labelled:
 def read(paths: Sequence[Path], findings: Sequence[str]) -> pl.DataFrame | None:
     """Return the labels in files, or None without a file.
 
-    A case may be in two files if both say the same; the first stands.
+    A case may be in two files if both say the same; the first stands. What a later file adds, as
+    another finding's label, came with that file: nothing is dated back.
 
     Raises
     ------
@@ -63,7 +66,23 @@ def read(paths: Sequence[Path], findings: Sequence[str]) -> pl.DataFrame | None:
             hint="keep the label that holds, in one file",
         )
     first = whole.sort("labelled_at", maintain_order=True).group_by("case_id", maintain_order=True)
-    return first.agg(pl.col("labelled_at").first(), pl.col(columns).drop_nulls().first())
+    here = {came_at(name): pl.col(name).is_not_null() for name in columns}
+    return first.agg(
+        pl.col("labelled_at").first(),
+        pl.col(columns).drop_nulls().first(),
+        **{name: pl.col("labelled_at").filter(there).first() for name, there in here.items()},
+    )
+
+
+def came_at(label: str) -> str:
+    """Return the column of the times at which a column of labels became known.
+
+    Examples
+    --------
+    >>> came_at("label:nodule")
+    'labelled_at:nodule'
+    """
+    return _CAME + label.removeprefix(_LABEL)
 
 
 def joined(cases: Cases, given: pl.DataFrame | None, as_of: dt.date | None) -> Labelled:
@@ -90,7 +109,7 @@ def joined(cases: Cases, given: pl.DataFrame | None, as_of: dt.date | None) -> L
     _check_known(labels, cases)
     end = _end(cases.frame, labels, as_of)
     _check_future(cases.frame, end, as_of)
-    known = labels.filter(pl.col("labelled_at") <= end)
+    known = _known(labels.filter(pl.col("labelled_at") <= end), end)
     frame = cases.frame.join(known, on="case_id", how="left", maintain_order="left")
     unscored = (frame["labelled_at"].is_not_null() & (frame["outcome"] != SCORED)).sum()
     return Labelled(
@@ -100,6 +119,53 @@ def joined(cases: Cases, given: pl.DataFrame | None, as_of: dt.date | None) -> L
         later=labels.height - known.height,
         of_refused=int(unscored),
     )
+
+
+def settled(labelled: Labelled, days: int) -> pl.DataFrame:
+    """Return the cases with labels as if each had come when its case was some days old, or later.
+
+    Where a label comes sooner for one answer than for another, cases in the order of their labels
+    are no fair sample at any time: those that are looked up at once run ahead of the rest. In the
+    order of their ages all have had the same time.
+
+    Parameters
+    ----------
+    labelled
+        The cases. If it is not known when labels came, they are returned as they are.
+    days
+        Age of a case at which it counts; with 0 the order is that of the labels.
+    """
+    frame = labelled.frame
+    if not labelled.delays_known or not days:
+        return frame
+    grown = pl.col("at") + pl.duration(days=days)
+    names = [name for name in frame.columns if name.startswith("labelled_at")]
+    dated = frame.with_columns(
+        pl.when(pl.col(name).is_not_null()).then(pl.max_horizontal(name, grown)).alias(name)
+        for name in names
+    )
+    return _until(dated, labelled.as_of)
+
+
+def _until(frame: pl.DataFrame, end: dt.datetime) -> pl.DataFrame:
+    """Return cases or labels without what came after the end, each label by its own time."""
+    columns = [n for n in frame.columns if n.startswith(_LABEL) and came_at(n) in frame.columns]
+    return frame.with_columns(
+        pl.when(pl.col(came_at(name)) <= end).then(pl.col(column)).alias(column)
+        for name in columns
+        for column in (name, came_at(name))
+    )
+
+
+def _known(labels: pl.DataFrame, end: dt.datetime) -> pl.DataFrame:
+    """Return the labels that had come by the end, each with its own time."""
+    columns = [name for name in labels.columns if name.startswith(_LABEL)]
+    dated = labels.with_columns(
+        pl.col("labelled_at").alias(came_at(name))
+        for name in columns
+        if came_at(name) not in labels.columns
+    )
+    return _until(dated, end)
 
 
 def _file(path: Path, findings: Sequence[str]) -> pl.DataFrame:
@@ -158,7 +224,8 @@ def _check_known(labels: pl.DataFrame, cases: Cases) -> None:
 
 def _end(frame: pl.DataFrame, labels: pl.DataFrame, as_of: dt.date | None) -> dt.datetime:
     if as_of is None:
-        latest = [value for value in (frame["at"].max(), labels["labelled_at"].max()) if value]
+        came = [labels[name].max() for name in labels.columns if name.startswith("labelled_at")]
+        latest = [frame["at"].max(), *came]
         as_of = max(value.date() for value in latest if isinstance(value, dt.datetime))
     return dt.datetime.combine(as_of, dt.time.max, tzinfo=dt.UTC)
 

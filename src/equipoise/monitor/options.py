@@ -49,7 +49,10 @@ class Options(BaseModel):
         default=30, ge=2, description="Patients with a label that an arm needs to be judged."
     )
     window: int = Field(
-        default=6, ge=1, description="Latest periods whose cases must show that the policy holds."
+        default=6,
+        ge=1,
+        description="Latest periods, of cases old enough for a label, that must show that the "
+        "policy holds.",
     )
     baseline: int = Field(
         default=3,
@@ -63,7 +66,17 @@ class Options(BaseModel):
         description="CUSUM: mean number of cases between false warnings.",
     )
     follow_up_days: int = Field(
-        default=60, ge=0, description="Age (days) at which a case ought to have its label."
+        default=60,
+        ge=0,
+        description="Age (days) at which a case ought to have its label; a pass rests on cases of "
+        "that age.",
+    )
+    settle_days: int = Field(
+        default=0,
+        ge=0,
+        description="Age (days) at which a case is bet on, even if its label came sooner. Error "
+        "control of alarms needs that how soon a label comes does not depend on the model's "
+        "answer; where it does (positives are looked up at once), say the time to follow-up.",
     )
     budget: int = Field(
         default=10, ge=0, description="Cases per group in the list of what to adjudicate next."

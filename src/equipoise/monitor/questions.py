@@ -88,7 +88,7 @@ class Asked:
     questions
         Those that labelled cases can answer.
     vain
-        Criterion → why it cannot be asked of this bundle.
+        Criterion → why it, or a part of it, cannot be asked of this bundle.
     """
 
     questions: tuple[Question, ...]
@@ -109,7 +109,8 @@ def asked(bundle: bundles.Bundle) -> Asked:
         why = _vain(part, bundle)
         if why is None:
             found += _of(part, bundle)
-        else:
+            why = _partly(part, bundle)
+        if why is not None:
             vain[part.name] = why
     return Asked(tuple(found), vain)
 
@@ -124,6 +125,20 @@ def _vain(part: Criterion | Floor, bundle: bundles.Bundle) -> str | None:
     if not findings:
         return f"the bundle has no operating point for {part.metric}"
     return None
+
+
+def _partly(part: Criterion | Floor, bundle: bundles.Bundle) -> str | None:
+    """Return what a criterion names beside what is asked, and the bundle does not have."""
+    named = bundle.findings if part.findings == "all" else part.findings
+    lacking = [name for name in named if name not in bundle.findings]
+    lacking += [name for name in _findings(part, bundle) if not _points(part, name, bundle)]
+    if lacking:
+        return f"the bundle has nothing to measure {part.metric} of {', '.join(lacking)} by"
+    if part.metric not in RATES or part.operating_points == "all":
+        return None
+    there = {p for name in _findings(part, bundle) for p, _ in _points(part, name, bundle)}
+    absent = [name for name in part.operating_points if name not in there]
+    return f"the bundle has no operating point {', '.join(absent)}" if absent else None
 
 
 def _of(part: Criterion | Floor, bundle: bundles.Bundle) -> Iterator[Question]:

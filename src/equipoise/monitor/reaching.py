@@ -8,7 +8,7 @@ import polars as pl
 from equipoise import bundles, metrics, surveillance
 from equipoise.monitor.cases import SCORED
 from equipoise.monitor.drifting import groups, histogram, inside
-from equipoise.monitor.labelling import Labelled
+from equipoise.monitor.labelling import Labelled, came_at
 from equipoise.monitor.options import Options
 from equipoise.monitor.streams import called_positive
 
@@ -66,7 +66,8 @@ def reached(
     """Return which share of cases old enough has a label, by group and by the model's decision.
 
     If the share depends on the decision, rates among labelled cases are not those of all cases
-    (verification bias).
+    (verification bias). If it is told *sooner* for one decision, whether a label came within half
+    of the waiting times depends on it: rates among labels so far are not those of all labels.
 
     References
     ----------
@@ -79,7 +80,9 @@ def reached(
         both = scored.with_columns(called)
         for group in groups(bundle):
             mine = inside(both, group)
-            shares = [_share(mine.filter(pl.col("called") == way)) for way in (True, False)]
+            parts = [mine.filter(pl.col("called") == way) for way in (True, False)]
+            shares = [share_of(part, "came") for part in parts]
+            soon = [share_of(_soon(part, mine), "soon") for part in parts]
             rows.append(
                 {
                     "finding": finding,
@@ -88,7 +91,8 @@ def reached(
                     "subgroup": dict(group),
                     "called": shares[0],
                     "not_called": shares[1],
-                    "depends": _apart(shares[0], shares[1]),
+                    "depends": apart(shares[0], shares[1]),
+                    "sooner": labelled.delays_known and apart(soon[0], soon[1]),
                 }
             )
     return rows
@@ -145,10 +149,18 @@ def _waits(labelled: Labelled, finding: str) -> pl.DataFrame:
         frame = frame.filter(pl.col(score).is_not_null())
     here = pl.col(label).is_not_null() if label in frame.columns else pl.lit(value=False)
     age = (pl.lit(labelled.as_of) - pl.col("at")).dt.total_seconds() / _DAY
-    wait = (pl.col("labelled_at") - pl.col("at")).dt.total_seconds() / _DAY
+    came = came_at(label) if label in frame.columns else "labelled_at"
+    wait = (pl.col(came) - pl.col("at")).dt.total_seconds() / _DAY
     return frame.with_columns(came=here, age=age).with_columns(
         waited=pl.when("came").then(wait).otherwise("age")
     )
+
+
+def _soon(part: pl.DataFrame, mine: pl.DataFrame) -> pl.DataFrame:
+    """Return a part with `soon`: whether a label came within the group's median wait."""
+    median = mine.filter("came")["waited"].median()
+    limit = median if isinstance(median, float) else 0.0
+    return part.with_columns(soon=pl.col("came") & (pl.col("waited") <= limit))
 
 
 def _first_points(bundle: bundles.Bundle) -> list[tuple[str, str, float]]:
@@ -158,10 +170,18 @@ def _first_points(bundle: bundles.Bundle) -> list[tuple[str, str, float]]:
     return [(str(f), str(p), float(t)) for f, p, t in told]
 
 
-def _share(mine: pl.DataFrame) -> dict[str, object]:
+def share_of(mine: pl.DataFrame, flag: str) -> dict[str, object]:
+    """Return the share of cases with a flag and its limits, patients as clusters.
+
+    Examples
+    --------
+    >>> none = pl.DataFrame({"patient_key": [], "came": []})
+    >>> share_of(none, "came")["share"] is None
+    True
+    """
     if not mine.height:
         return {"n": 0, "labelled": 0, "share": None, "low": None, "high": None}
-    came = mine["came"].to_numpy().astype(bool)
+    came = mine[flag].to_numpy().astype(bool)
     who = mine["patient_key"].rank("dense").to_numpy().astype(np.int64)
     share, low, high = surveillance.labelled_share(came, who)
     return {
@@ -173,8 +193,15 @@ def _share(mine: pl.DataFrame) -> dict[str, object]:
     }
 
 
-def _apart(one: Mapping[str, object], other: Mapping[str, object]) -> bool:
-    """Return whether the intervals of two shares do not meet."""
+def apart(one: Mapping[str, object], other: Mapping[str, object]) -> bool:
+    """Return whether the intervals of two shares do not meet.
+
+    Examples
+    --------
+    >>> low = {"n": 50, "low": 0.1, "high": 0.3}
+    >>> apart(low, {"n": 50, "low": 0.4, "high": 0.6}), apart(low, low)
+    (True, False)
+    """
     limits = [one["low"], one["high"], other["low"], other["high"]]
     if min(int(str(one["n"])), int(str(other["n"]))) < _FEWEST or None in limits:
         return False

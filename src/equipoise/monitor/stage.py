@@ -2,7 +2,7 @@
 
 import calendar
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from equipoise.monitor.cases import Cases, gathered, periods
 from equipoise.monitor.drifting import drift
 from equipoise.monitor.hindering import hindrances
 from equipoise.monitor.judging import judged
-from equipoise.monitor.labelling import Labelled, joined, read
+from equipoise.monitor.labelling import Labelled, joined, read, settled
 from equipoise.monitor.options import Options
 from equipoise.monitor.page import page
 from equipoise.monitor.questions import asked
@@ -115,7 +115,15 @@ def _seen(options: Options, bundle: bundles.Bundle, cases: Cases, labelled: Labe
     span = _periods(labelled, options.period)
     recent = [name for name in span.names if name <= span.last_case][-options.window :]
     questions = asked(bundle)
-    watched = watch(labelled.frame, questions.questions, bundle, options, recent)
+    watched = watch(
+        labelled.frame,
+        questions.questions,
+        bundle,
+        options,
+        recent,
+        settled=settled(labelled, options.settle_days),
+        ripe=_ripe(labelled, span.names, options),
+    )
     rng = np.random.default_rng((options.seed, 2))
     with_cases = [name for name in span.names if name <= span.last_case]
     drifted = drift(labelled.frame, bundle, with_cases, options)
@@ -124,7 +132,7 @@ def _seen(options: Options, bundle: bundles.Bundle, cases: Cases, labelled: Labe
         watched,
         bundle.policy,
         vain=questions.vain,
-        hindrances=hindrances(bundle, labelled, watched, drifted, reach, recent),
+        hindrances=hindrances(bundle, labelled, watched, drifted, reach, recent, options),
         minimum=options.minimum,
     )
     return Seen(
@@ -158,6 +166,18 @@ def _periods(labelled: Labelled, every: str) -> _Span:
     last = pl.DataFrame({"at": [first, labelled.as_of]}, schema={"at": labelled.frame["at"].dtype})
     names = periods(last, every=every)
     return _Span(names, [_end(name) for name in names], str(labelled.frame["period"][-1]))
+
+
+def _ripe(labelled: Labelled, names: Sequence[str], options: Options) -> pl.DataFrame:
+    """Return the cases of the latest periods that are old enough to have their label."""
+    grown = labelled.as_of - dt.timedelta(
+        days=options.follow_up_days if labelled.delays_known else 0
+    )
+    old = labelled.frame.filter(pl.col("at") <= grown)
+    if not old.height:
+        return old
+    until = [name for name in names if name <= str(old["period"][-1])]
+    return old.filter(pl.col("period").is_in(until[-options.window :]))
 
 
 def _end(name: str) -> np.datetime64:

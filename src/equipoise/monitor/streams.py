@@ -8,6 +8,7 @@ import polars as pl
 
 from equipoise import surveillance
 from equipoise.monitor.cases import SCORED
+from equipoise.monitor.labelling import came_at
 from equipoise.monitor.questions import RATES, Question
 
 Reals = npt.NDArray[np.float64]
@@ -90,7 +91,8 @@ def stream(frame: pl.DataFrame, question: Question) -> Stream:
     )
     called = called_positive(there[score], question.threshold)
     wanted = _eligible(question.metric, there[label].to_numpy(), called)
-    mine = there.filter(pl.Series(wanted)).sort("labelled_at", "at", "case_id")
+    came = came_at(label) if came_at(label) in frame.columns else "labelled_at"
+    mine = there.filter(pl.Series(wanted)).sort(came, "at", "case_id")
     first = mine.unique("patient_key", keep="first", maintain_order=True)
     scores = first[score].cast(pl.Float64).to_numpy()
     labels = first[label].to_numpy().astype(bool)
@@ -100,7 +102,7 @@ def stream(frame: pl.DataFrame, question: Question) -> Stream:
         scores=scores,
         labels=labels,
         values=_values(question.metric, scores, labels, called),
-        days=_days(first["labelled_at"]),
+        days=_days(first[came]),
         repeats=mine.height - first.height,
         ranking=question.metric == "auroc",
     )

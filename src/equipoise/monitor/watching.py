@@ -121,13 +121,16 @@ def watch(
     bundle: bundles.Bundle,
     options: Options,
     recent: Sequence[str],
+    *,
+    settled: pl.DataFrame | None = None,
+    ripe: pl.DataFrame | None = None,
 ) -> Watch:
     """Return what has been seen so far.
 
     Parameters
     ----------
     frame
-        Cases with their labels.
+        Cases with their labels; charts take them in the order of these.
     questions
         What is asked.
     bundle
@@ -135,22 +138,32 @@ def watch(
     options
         Level, run length and seed.
     recent
-        The latest periods, whose cases must show that the policy holds.
+        The latest periods, in which an open warning is looked for.
+    settled
+        The same, as `equipoise.monitor.labelling.settled` gives them: the order in which they are
+        bet on; by default that of the labels. Bets are fair only if the next label's case is as
+        any other: see there.
+    ripe
+        The latest cases that are old enough to have their label, which must show that the policy
+        holds; by default all of the latest periods. Where a label takes longer for one answer
+        than for another, younger cases show the answers that were looked up first.
     """
-    days = _days(frame)
+    whole = frame if settled is None else settled
+    days = np.union1d(_days(frame), _days(whole))
     lately = frame.filter(pl.col("period").is_in(list(recent)))
     streams: dict[tuple[object, ...], tuple[Stream, Stream]] = {}
     for question in questions:
         key = _about(question)
         if key not in streams:
-            streams[key] = (stream(frame, question), stream(lately, question))
+            late = stream(lately if ripe is None else ripe, question)
+            streams[key] = (stream(whole, question), late)
     made = [bets(streams[_about(q)][0], q) for q in questions]
     paths = [on_days(surveillance.log_wealth(b.gains), b.days, days) for b in made]
     adjusted = surveillance.closed(np.array(paths).reshape(len(made), len(days)))
     line = float(np.log(1.0 / options.level))
     watched = []
     for place, question in enumerate(questions):
-        whole, late = streams[_about(question)]
+        found, late = streams[_about(question)]
         latest = bets(late, question, refute="breach")
         watched.append(
             Watched(
@@ -162,10 +175,11 @@ def watch(
                 alarm=_first(adjusted[place] >= line, days),
                 recent=latest,
                 log_holds=_holds(latest, question),
-                repeats=whole.repeats,
+                repeats=found.repeats,
             )
         )
-    charts = _charts(watched, {k: v[0] for k, v in streams.items()}, days, bundle, options, lately)
+    at_once = {_about(q): stream(frame, q) for q in questions}
+    charts = _charts(watched, at_once, days, bundle, options, lately)
     return Watch(days, tuple(watched), charts, line)
 
 
@@ -251,8 +265,9 @@ def _about(question: Question) -> tuple[object, ...]:
 
 
 def _days(frame: pl.DataFrame) -> Days:
-    came = frame["labelled_at"].drop_nulls().dt.date().unique().sort()
-    return came.to_numpy().astype("datetime64[D]")
+    columns = [name for name in frame.columns if name.startswith("labelled_at")]
+    came = pl.concat([frame[name].alias("day").drop_nulls().dt.date() for name in columns])
+    return came.unique().sort().to_numpy().astype("datetime64[D]")
 
 
 def _since(lately: pl.DataFrame) -> np.datetime64 | None:

@@ -164,7 +164,7 @@ def _agreement(material: Material, finding: str) -> float | None:
     """Return the correlation of normal scores of two test images of a patient with one label.
 
     Over all pairs, each patient weighed by its number of pairs, as the pairwise intraclass
-    correlation of Karlin, Cameron & Williams 1981 (Biometrika 68:455).
+    correlation of Karlin, Cameron & Williams 1981 (PNAS 78:2664).
     """
     from scipy.special import ndtri
 

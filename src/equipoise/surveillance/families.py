@@ -19,6 +19,10 @@ def closed(logs: Reals) -> Reals:
     logs
         Natural logarithms of the e-values, ``(k,)`` or ``(k, times)``.
 
+    Over time this asks that each e-value be one given all that is known by then, of the other
+    questions too (Choe & Ramdas 2024, arXiv 2402.09698). Questions that see one patient at
+    different times meet it but for that patient; the Bonferroni value needs nothing of the kind.
+
     References
     ----------
     Vovk & Wang 2021, Annals of Statistics 49:1736, algorithm 1.

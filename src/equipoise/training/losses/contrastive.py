@@ -37,8 +37,8 @@ def simclr(
 
     References
     ----------
-    Chen, Kornblith, Norouzi & Hinton 2020, ICML (NT-Xent); Ma, Tsai, Liang, Zhao & Salakhutdinov
-    2021, arXiv 2106.02866 (conditional contrastive learning).
+    Chen, Kornblith, Norouzi & Hinton 2020, ICML (NT-Xent); Ma, Tsai, Liang, Zhao, Zhang,
+    Salakhutdinov & Morency 2021, arXiv 2106.02866 (conditional contrastive learning).
 
     Examples
     --------
