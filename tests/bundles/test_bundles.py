@@ -89,7 +89,56 @@ def test_a_bundle_may_name_no_code_of_its_own(folder, tmp_path):
     for entry in said["subject"]:
         entry["digest"]["sha256"] = evidence.subjects(copy)[entry["name"]]
     evidence.write_statement(copy, said)
-    with pytest.raises(InvalidEncoder, match="a bundle may name filterbank, onnx"):
+    with pytest.raises(InvalidEncoder, match="a bundle may name demo, filterbank, onnx"):
+        bundles.opened(copy)
+
+
+def sealed(copy):
+    """Have the bundle's own statement agree with its files again, as a forger would."""
+    said = evidence.read_statement(copy)
+    said["subject"] = [
+        {"name": name, "digest": {"sha256": digest}}
+        for name, digest in evidence.subjects(copy).items()
+    ]
+    evidence.write_statement(copy, said)
+
+
+@pytest.mark.parametrize("within", ["../other", "absolute", ".cache/other", "probes/../../other"])
+def test_a_head_that_is_none_of_the_bundles_own_files_is_refused(folder, tmp_path, within):
+    copy = reopened(folder, tmp_path)
+    (copy / ".cache").mkdir()
+    for ending in ("json", "safetensors"):
+        content = (copy / f"probes/00-opacity.{ending}").read_bytes()
+        (tmp_path / f"other.{ending}").write_bytes(content)
+        (copy / f".cache/other.{ending}").write_bytes(content)
+    said = json.loads((copy / "bundle.json").read_text())
+    name = str(tmp_path / "other") if within == "absolute" else within
+    said["heads"][made.FINDING]["file"] = name
+    (copy / "bundle.json").write_text(json.dumps(said))
+    sealed(copy)
+    with pytest.raises(InvalidInput, match=r"heads\.opacity\.file: .* none of the bundle's own"):
+        bundles.opened(copy)
+
+
+@pytest.mark.parametrize("key", ["path", "card"])
+@pytest.mark.parametrize("name", ["../../secret", "/etc/passwd", "../.cache/secret", ["..", "s"]])
+def test_an_encoder_that_is_none_of_the_bundles_own_files_is_refused(folder, tmp_path, key, name):
+    copy = reopened(folder, tmp_path)
+    for file in ("encoder.onnx", "card.yaml"):
+        (copy / "encoder" / file).write_text("{}")
+    given = {"path": "encoder.onnx", "card": "card.yaml"} | {key: name}
+    (copy / "encoder/encoder.json").write_text(json.dumps({"encoder": "onnx", "parameters": given}))
+    sealed(copy)
+    with pytest.raises(InvalidInput, match=rf"parameters\.{key}: .* none of the bundle's own"):
+        bundles.opened(copy)
+
+
+@pytest.mark.parametrize("name", ["model_card.md", "probes"])
+def test_a_bundle_with_a_link_in_it_is_refused(folder, tmp_path, name):
+    copy = reopened(folder, tmp_path)
+    (copy / name).rename(tmp_path / "elsewhere")
+    (copy / name).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(InvalidInput, match=f"'{name}' is a link"):
         bundles.opened(copy)
 
 
