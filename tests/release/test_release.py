@@ -139,7 +139,7 @@ def test_an_inconclusive_verdict_is_refused_with_exit_code_3(tmp_path):
 
 
 def test_an_override_lets_a_fail_go_and_is_shown_everywhere(failed, tmp_path):
-    said = released(failed, tmp_path / "release", override=OVERRIDE, on="2026-12-31")
+    said = released(failed, tmp_path / "release", override=OVERRIDE, today="2026-12-31")
     found = bundles.opened(tmp_path / "release" / "bundle")
     assert said["override"] == OVERRIDE
     assert found.override.expires == date(2026, 12, 31)
@@ -154,7 +154,7 @@ def test_an_override_lets_a_fail_go_and_is_shown_everywhere(failed, tmp_path):
 
 def test_an_override_that_expired_lets_nothing_go(failed, tmp_path):
     with pytest.raises(Refused, match=r"the override by A\. Lee expired on 2026-12-31") as why:
-        released(failed, tmp_path / "release", override=OVERRIDE, on="2027-01-01")
+        released(failed, tmp_path / "release", override=OVERRIDE, today="2027-01-01")
     assert why.value.exit_code == 1
 
 
@@ -175,7 +175,7 @@ def test_an_override_needs_the_date_of_today():
 
 
 def test_an_override_of_a_pass_is_not_recorded(run, tmp_path):
-    said = released(run, tmp_path / "release", override=OVERRIDE, on="2026-01-01")
+    said = released(run, tmp_path / "release", override=OVERRIDE, today="2026-01-01")
     assert said["override"] is None
     assert said["override_not_needed"] is True
 
