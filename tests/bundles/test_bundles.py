@@ -133,6 +133,15 @@ def test_an_encoder_that_is_none_of_the_bundles_own_files_is_refused(folder, tmp
         bundles.opened(copy)
 
 
+def test_a_verdict_that_is_said_twice_and_differs_is_refused(folder, tmp_path):
+    copy = reopened(folder, tmp_path)
+    said = json.loads((copy / "verdict.json").read_text())
+    (copy / "verdict.json").write_text(json.dumps({**said, "verdict": "fail"}))
+    sealed(copy)
+    with pytest.raises(AlteredEvidence, match=r"says 'pass'; verdict\.json says 'fail'"):
+        bundles.opened(copy)
+
+
 @pytest.mark.parametrize("name", ["model_card.md", "probes"])
 def test_a_bundle_with_a_link_in_it_is_refused(folder, tmp_path, name):
     copy = reopened(folder, tmp_path)
@@ -173,6 +182,34 @@ def test_a_zip_with_a_link_is_not_unpacked(tmp_path):
         archive.writestr(info, "/etc/passwd")
     with pytest.raises(InvalidInput, match="a link or device"):
         bundles.opened(path, Scope(cache=tmp_path / "cache"))
+
+
+@pytest.mark.parametrize(
+    "name", ["at", "bundle", "refusal", "patient_key", "kvp", "rows", "compression", "score:x"]
+)
+def test_an_attribute_may_not_be_called_as_something_else_in_the_log(name):
+    with pytest.raises(ValueError, match="the log of requests says something else"):
+        bundles.AuditPlan(attributes={name: ["a", "b"]})
+    assert bundles.AuditPlan(attributes={"view": ["AP", "PA"], "sex": ["F"]})
+
+
+@pytest.mark.parametrize("how", ["altered", "a file and a folder", "a long name", "lzma"])
+def test_a_zip_that_cannot_be_unpacked_is_refused_and_nothing_is_left(folder, tmp_path, how):
+    path = tmp_path / "a.zip"
+    if how == "altered":
+        bundles.packed(folder, path)
+        content = bytearray(path.read_bytes())
+        content[60:90] = b"\xff" * 30
+        path.write_bytes(content)
+    else:
+        method = zipfile.ZIP_LZMA if how == "lzma" else zipfile.ZIP_DEFLATED
+        names = {"a file and a folder": ["a", "a/b"], "a long name": ["x" * 300]}.get(how, ["a"])
+        with zipfile.ZipFile(path, "w", method) as archive:
+            for name in names:
+                archive.writestr(name, "x")
+    with pytest.raises(InvalidInput, match=r"unpacked|not readable|in a way that is not taken"):
+        bundles.opened(path, Scope(cache=tmp_path / "cache"))
+    assert list((tmp_path / "cache" / "bundles").iterdir()) == []
 
 
 def test_a_file_that_is_no_zip_is_refused(tmp_path):

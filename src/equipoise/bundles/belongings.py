@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from equipoise.bundles.contents import Manifest
-from equipoise.errors import InvalidInput
+from equipoise.errors import AlteredEvidence, InvalidInput
 from equipoise.tables import read_json
 
 _PROBE = (".json", ".safetensors")
@@ -69,3 +69,24 @@ def check_own(folder: Path, manifest: Manifest, subjects: Mapping[str, str], pat
                 "within it that its evidence names",
                 hint="do not use this bundle: ask who made it",
             )
+
+
+def check_verdict(manifest: Manifest, verdict: Mapping[str, object], path: Path) -> None:
+    """Refuse a bundle that says two things of its verdict: one of them lets it be used.
+
+    Raises
+    ------
+    AlteredEvidence
+        If ``bundle.json`` and ``verdict.json`` differ.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> check_verdict(SimpleNamespace(verdict="pass"), {"verdict": "pass"}, Path("demo"))
+    """
+    if manifest.verdict != verdict.get("verdict"):
+        raise AlteredEvidence(
+            f"{path}: bundle.json says '{manifest.verdict}'; verdict.json says "
+            f"'{verdict.get('verdict')}'",
+            hint="do not use this bundle: ask who made it",
+        )

@@ -4,12 +4,15 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Literal, TypeVar
 
+import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from equipoise.encoders import Encoder
 from equipoise.errors import InvalidInput, Refused
 from equipoise.images import Fit, Frame
 from equipoise.metrics import METRICS, Minimum
+from equipoise.tables import REQUESTS
+from equipoise.tables.nouns import ACQUISITION
 
 VERSION = 1
 """Raised when the meaning of a key in ``bundle.json`` changes."""
@@ -88,6 +91,18 @@ class AuditPlan(_Part):
         default_factory=dict, description="Attribute → how it is cut from a number."
     )
     seed: int = Field(default=0, ge=0, description="Of the simultaneous intervals.")
+
+    @field_validator("attributes")
+    @classmethod
+    def _names_of_their_own(cls, attributes: Mapping[str, list[str]]) -> Mapping[str, list[str]]:
+        """Refuse a name under which the log of requests says something else."""
+        for name in attributes:
+            column = REQUESTS.column(name, pl.String())
+            free = column is not None and column.kind == "text" and column.among is None
+            taken = name in REQUESTS.columns and name not in ACQUISITION
+            if not free or taken:
+                raise ValueError(f"attribute '{name}': the log of requests says something else so")
+        return attributes
 
 
 class Claim(_Part):
