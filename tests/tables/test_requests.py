@@ -106,6 +106,12 @@ def test_another_site_key_is_refused_since_each_patient_would_be_two(tmp_path):
         read_requests(tmp_path, bundle="b1")
 
 
+@pytest.mark.skipif(os.name != "posix", reason="modes are of POSIX")
+def test_the_log_is_its_owners_alone(tmp_path):
+    RequestLog(tmp_path / "site" / "log", bundle="b", salt="k").close()
+    assert (tmp_path / "site" / "log").stat().st_mode & 0o077 == 0
+
+
 def test_a_second_writer_is_refused_while_the_first_lives(tmp_path):
     first = RequestLog(tmp_path, bundle="b1", salt="k1")
     with pytest.raises(InvalidInput, match="another process writes this log"):

@@ -44,7 +44,7 @@ class RequestLog:
     """
 
     def __init__(self, folder: Path, *, bundle: str, salt: str) -> None:
-        self._folder, self._bundle, self._salt = make_folder(folder), bundle, salt
+        self._folder, self._bundle, self._salt = _private(folder), bundle, salt
         self._day: dt.date | None = None
         self._file = -1
         self._size = 0
@@ -148,6 +148,16 @@ class RequestLog:
 
 def _stamped(row: Mapping[str, object], at: dt.datetime) -> dict[str, object]:
     return {"at": at.astimezone(dt.UTC).isoformat(timespec="microseconds"), **row}
+
+
+def _private(folder: Path) -> Path:
+    """Make a folder that its owner alone can read; one that is there already stays as it is."""
+    make_folder(folder.parent)
+    try:
+        folder.mkdir(mode=0o700)
+    except OSError:  # it is there, or cannot be made: then this says why
+        make_folder(folder)
+    return folder
 
 
 def _locked(folder: Path) -> int:
