@@ -79,9 +79,7 @@ def _verify(run: Path, folder: Path) -> Iterator[Finding]:
         elif (found := file_digest(path)) != expected:
             yield Finding("altered", _relative(run, path), f"sha256 {found}; expected {expected}")
     nested = {
-        folder / name
-        for name in named
-        if name.endswith("/" + EVIDENCE_FILE) and not _leaves(name)
+        folder / name for name in named if name.endswith("/" + EVIDENCE_FILE) and not _leaves(name)
     }
     yield from _added(run, folder, named, {path.parent for path in nested})
     for path in sorted(nested):
