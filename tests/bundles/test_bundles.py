@@ -235,6 +235,20 @@ def test_an_override_travels_and_runs_out(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("text", ["a\x1b[2J", "a\u202eb", "a\x00b"])
+def test_what_a_bundle_says_of_itself_does_nothing_to_a_terminal(folder, text):
+    with pytest.raises(ValueError, match="control characters"):
+        bundles.Override(name="A. Lee", reason=text, expires=date(2030, 1, 1))
+    said = json.loads((folder / "bundle.json").read_text())
+    for key in ("name", "reason"):
+        with pytest.raises(ValueError, match="control characters"):
+            bundles.Manifest.model_validate({**said, key: text})
+    with pytest.raises(ValueError, match="control characters"):
+        bundles.Manifest.model_validate({**said, "findings": [text]})
+    folded = bundles.Override(name="A. Lee", reason="a\n pilot\n", expires=date(2030, 1, 1))
+    assert folded.reason == "a pilot"
+
+
 def test_a_bundle_that_did_not_pass_is_of_no_use_without_an_override(folder, tmp_path):
     bundles.check_usable(bundles.opened(folder), on=None)
     failed = bundles.opened(made.bundle(tmp_path / "b", verdict="fail"))

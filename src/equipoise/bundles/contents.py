@@ -24,6 +24,13 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
+def _shown(text: str) -> str:
+    """Return a line that a terminal, a log or a page shows as it is; it comes from elsewhere."""
+    if not text.isprintable():
+        raise ValueError("holds control characters; expected one printable line")
+    return text
+
+
 class Override(_Part):
     """Who lets a model be used without a pass, why, and until when."""
 
@@ -34,9 +41,10 @@ class Override(_Part):
     @field_validator("name", "reason")
     @classmethod
     def _says_something(cls, text: str) -> str:
-        if not text.strip():
+        line = " ".join(text.split())
+        if not line:
             raise ValueError("is blank; expected a text")
-        return text.strip()
+        return _shown(line)
 
 
 class InputContract(_Part):
@@ -169,6 +177,16 @@ class Manifest(_Part):
         default_factory=dict, description="Finding → operating point → what its maker claims."
     )
     reference: bool = Field(description="Whether reference embeddings are described.")
+
+    @field_validator("name", "reason")
+    @classmethod
+    def _shown_as_it_is(cls, text: str) -> str:
+        return _shown(text)
+
+    @field_validator("findings")
+    @classmethod
+    def _all_shown_as_they_are(cls, findings: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(_shown(finding) for finding in findings)
 
     @model_validator(mode="after")
     def _heads_for_all(self) -> "Manifest":
