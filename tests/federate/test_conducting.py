@@ -262,11 +262,11 @@ def test_one_cohort_given_to_two_sites_is_found_by_its_codes(tmp_path):
         (lambda rows: rows.drop("age_band"), "no column 'age_band', which the study declares"),
         (
             lambda rows: rows.with_columns(sex=pl.lit("X")),
-            "column 'sex': 154 rows have a level that is not declared; declared: F, M, unknown",
+            "column 'sex': some rows have a level that is not declared; declared: F, M, unknown",
         ),
         (
             lambda rows: rows.with_columns(pl.lit(None, pl.String).alias("patient_id")),
-            "column 'patient_id' has 154 nulls",
+            "column 'patient_id' has nulls",
         ),
     ],
 )
