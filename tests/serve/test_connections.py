@@ -7,6 +7,8 @@ import pytest
 from equipoise.serve.connections import impatient
 
 HEAD = b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 6\r\n\r\n"
+LARGE = 50_000_000
+"""Bytes of an answer that fills every buffer on the way."""
 
 
 async def answering(scope, receive, send):
@@ -16,13 +18,13 @@ async def answering(scope, receive, send):
         body += message.get("body", b"")
         if not message.get("more_body"):
             break
-    await send(
-        {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"6")]}
-    )
+    body = bytes(LARGE) if scope["path"] == "/large" else body
+    length = (b"content-length", str(len(body)).encode())
+    await send({"type": "http.response.start", "status": 200, "headers": [length]})
     await send({"type": "http.response.body", "body": body})
 
 
-async def talked(parts, seconds, *, pause=0.0, most=1 << 16):
+async def talked(parts, seconds, *, pause=0.0, most=1 << 16, limit=1 << 16):
     """Send parts with pauses to a server of this protocol; return all it says until it hangs up."""
     import uvicorn
     from uvicorn.server import ServerState
@@ -39,7 +41,9 @@ async def talked(parts, seconds, *, pause=0.0, most=1 << 16):
 
     server = await loop.create_server(protocol, "127.0.0.1", 0)
     async with server:
-        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname()[:2])
+        reader, writer = await asyncio.open_connection(
+            *server.sockets[0].getsockname()[:2], limit=limit
+        )
         try:
             for part in parts:
                 writer.write(part)
@@ -67,8 +71,19 @@ def test_a_second_head_that_does_not_come_is_cut_off_too():
     assert found.count(b"200 OK") == 1
 
 
+@pytest.mark.slow
 def test_a_body_may_take_longer_than_a_head():
     parts = [HEAD, *(bytes([letter]) for letter in b"abcdef"), HEAD[:9], HEAD[9:] + b"uvwxyz"]
     found = asyncio.run(talked([*parts, b"P"], 0.3, pause=0.1))
     assert found.count(b"200 OK") == 2
     assert found.endswith(b"uvwxyz")
+
+
+@pytest.mark.slow
+def test_an_answer_that_nobody_reads_is_not_kept_for_ever():
+    large = b"GET /large HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+    whole = asyncio.run(talked([large], 60.0))
+    assert len(whole) > LARGE
+    # The caller's stream stops to read at its limit, and goes on after the pause.
+    cut = asyncio.run(talked([large], 0.2, pause=1.0, limit=1))
+    assert len(cut) < LARGE

@@ -1,7 +1,8 @@
-"""Connections that do not fill the service: a request's head is short, and comes in good time.
+"""Connections that do not fill the service: a head is short and in good time, an answer is read.
 
 The web server waits for a head for ever and takes any length of it, from callers without a token
-too. A few hundred connections that say nothing would keep everybody else out.
+too, and it waits for ever for a caller that does not read. A few hundred such connections would
+keep everybody else out.
 """
 
 import asyncio
@@ -23,6 +24,7 @@ class _Impatient(asyncio.Protocol):
     loop: asyncio.AbstractEventLoop
     transport: asyncio.Transport
     _timer: asyncio.TimerHandle | None = None
+    _reading: asyncio.TimerHandle | None = None
     _size = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -43,9 +45,20 @@ class _Impatient(asyncio.Protocol):
             if self._size > self.most:
                 self.transport.close()
 
+    def pause_writing(self) -> None:
+        """Begin to wait for a caller that does not read its answers."""
+        super().pause_writing()
+        self._reading = self.loop.call_later(self.seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """It reads."""
+        self._read()
+        super().resume_writing()
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no longer."""
         self._came()
+        self._read()
         super().connection_lost(exc)
 
     def _wait(self) -> None:
@@ -57,6 +70,11 @@ class _Impatient(asyncio.Protocol):
             self._timer.cancel()
             self._timer = None
 
+    def _read(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+            self._reading = None
+
 
 def impatient(seconds: float = MOST_SECONDS, most: int = MOST_BYTES) -> type[asyncio.Protocol]:
     """Return uvicorn's protocol, but with an end to how long and how much it waits for a head.
@@ -64,7 +82,8 @@ def impatient(seconds: float = MOST_SECONDS, most: int = MOST_BYTES) -> type[asy
     Parameters
     ----------
     seconds
-        After so long without a whole head the connection is closed.
+        After so long without a whole head, or with answers that nobody reads, the connection is
+        closed.
     most
         So it is after so many bytes.
 
