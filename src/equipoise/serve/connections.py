@@ -51,7 +51,7 @@ class _Impatient(asyncio.Protocol):
         self._reading = self.loop.call_later(self.seconds, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """It reads."""
+        """Wait no longer: it reads."""
         self._read()
         super().resume_writing()
 
