@@ -93,6 +93,20 @@ def test_evidence_that_is_not_json_is_broken(run):
     assert ("broken", "two/evidence.json") in states(run)
 
 
+@pytest.mark.parametrize("name", ["../secret.txt", "absolute", "a/../../secret.txt"])
+def test_a_name_that_leaves_the_folder_is_neither_read_nor_told_of(tmp_path, name):
+    write_text(tmp_path / "secret.txt", "7")
+    name = str(tmp_path / "secret.txt") if name == "absolute" else name
+    folder = tmp_path / "run"
+    said = evidence.statement(
+        "audit", subject={name: "0" * 64}, inputs={}, parameters={}, result={}, code={}
+    )
+    evidence.write_statement(folder, said)
+    (found,) = evidence.verify(folder)
+    assert found.state == "broken"
+    assert found.detail == f"names '{name}', which is not within its folder"
+
+
 def test_a_statement_of_another_kind_is_refused(tmp_path):
     write_text(tmp_path / "evidence.json", '{"_type": "x"}')
     with pytest.raises(

@@ -58,6 +58,12 @@ def test_an_exact_linear_window_follows_the_standard():
     assert np.allclose(shades[0], [0.0, 0.5, 0.75])
 
 
+@pytest.mark.parametrize("how", [{"RescaleSlope": "1e308"}, {"RescaleIntercept": "-1e999"}])
+def test_a_slope_that_makes_no_numbers_is_an_error_and_no_picture(how):
+    with pytest.raises(InvalidImage, match="make no numbers"):
+        grey(dicom([[0, 4095]], **({"RescaleSlope": "1", "RescaleIntercept": "0"} | how)))
+
+
 def test_monochrome1_is_turned_round_after_slope_and_window():
     """Turned round before the modality LUT, the negative slope would undo it."""
     options = {"RescaleSlope": "-1", "RescaleIntercept": "1000"}

@@ -106,6 +106,27 @@ def test_another_site_key_is_refused_since_each_patient_would_be_two(tmp_path):
         read_requests(tmp_path, bundle="b1")
 
 
+def test_a_torn_line_that_was_taken_away_is_no_obstacle_to_the_next(tmp_path):
+    path = tmp_path / "requests-20260101.jsonl"
+    for turn in range(3):
+        log = RequestLog(tmp_path, bundle="b", salt="k")
+        assert log.torn == int(turn > 0)
+        log.append([(dt.datetime(2026, 1, 1, tzinfo=dt.UTC), {"case_id": str(turn)})])
+        log.close()
+        with path.open("ab") as file:
+            file.write(b'{"case')
+        if turn == 2:
+            (tmp_path / "requests-20260101-1.torn").unlink()
+    RequestLog(tmp_path, bundle="b", salt="k").close()
+    assert len(list(tmp_path.glob("*.torn"))) == 2
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are of POSIX")
+def test_the_log_is_its_owners_alone(tmp_path):
+    RequestLog(tmp_path / "site" / "log", bundle="b", salt="k").close()
+    assert (tmp_path / "site" / "log").stat().st_mode & 0o077 == 0
+
+
 def test_a_second_writer_is_refused_while_the_first_lives(tmp_path):
     first = RequestLog(tmp_path, bundle="b1", salt="k1")
     with pytest.raises(InvalidInput, match="another process writes this log"):

@@ -1,12 +1,14 @@
 """A bundle as one zip: written the same every time, and never unpacked outside its folder."""
 
+import errno
 import shutil
 import stat
 import uuid
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 
-from equipoise.errors import InvalidInput
+from equipoise.errors import InvalidInput, StorageFailure
 from equipoise.evidence import EVIDENCE_FILE
 from equipoise.tables import aside, file_digest, make_folder
 
@@ -14,6 +16,8 @@ MOST_FILES = 10_000
 MOST_BYTES = 8 << 30
 """Above either, an archive is not unpacked."""
 
+_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError)
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO}
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -60,6 +64,8 @@ def unpacked(path: Path, cache: Path) -> Path:
     InvalidInput
         If it is no zip, or holds an absolute path, a path that leaves the folder, a link, too
         many files or too many bytes. Nothing is unpacked then.
+    StorageFailure
+        If the cache cannot be written.
 
     Examples
     --------
@@ -79,7 +85,11 @@ def unpacked(path: Path, cache: Path) -> Path:
             archive.extractall(partial)
         shutil.rmtree(target, ignore_errors=True)
         partial.rename(target)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+    except OSError as error:
+        if error.errno in _NO_ROOM:
+            raise StorageFailure(f"{cache}: cannot be written ({error.strerror})") from error
+        raise InvalidInput(f"{path}: cannot be unpacked ({error.strerror or error})") from error
+    except _BROKEN as error:
         raise InvalidInput(f"{path}: not readable as a zip ({error})") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -102,6 +112,8 @@ def _check(archive: zipfile.ZipFile, path: Path) -> None:
                 "unpacked",
                 hint="do not use this bundle: ask who made it",
             )
+        if member.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+            raise InvalidInput(f"{path}: '{name}' is compressed in a way that is not taken")
         kind = stat.S_IFMT(member.external_attr >> 16)
         if kind not in {0, stat.S_IFREG, stat.S_IFDIR}:
             raise InvalidInput(f"{path}: holds '{name}', a link or device; nothing was unpacked")

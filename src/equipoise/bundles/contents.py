@@ -4,12 +4,15 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Literal, TypeVar
 
+import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from equipoise.encoders import Encoder
 from equipoise.errors import InvalidInput, Refused
 from equipoise.images import Fit, Frame
 from equipoise.metrics import METRICS, Minimum
+from equipoise.tables import REQUESTS
+from equipoise.tables.nouns import ACQUISITION
 
 VERSION = 1
 """Raised when the meaning of a key in ``bundle.json`` changes."""
@@ -19,6 +22,13 @@ Span = tuple[int, int]
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+def _shown(text: str) -> str:
+    """Return a line that a terminal, a log or a page shows as it is; it comes from elsewhere."""
+    if not text.isprintable():
+        raise ValueError("holds control characters; expected one printable line")
+    return text
 
 
 class Override(_Part):
@@ -31,9 +41,10 @@ class Override(_Part):
     @field_validator("name", "reason")
     @classmethod
     def _says_something(cls, text: str) -> str:
-        if not text.strip():
+        line = " ".join(text.split())
+        if not line:
             raise ValueError("is blank; expected a text")
-        return text.strip()
+        return _shown(line)
 
 
 class InputContract(_Part):
@@ -88,6 +99,18 @@ class AuditPlan(_Part):
         default_factory=dict, description="Attribute → how it is cut from a number."
     )
     seed: int = Field(default=0, ge=0, description="Of the simultaneous intervals.")
+
+    @field_validator("attributes")
+    @classmethod
+    def _names_of_their_own(cls, attributes: Mapping[str, list[str]]) -> Mapping[str, list[str]]:
+        """Refuse a name under which the log of requests says something else."""
+        for name in attributes:
+            column = REQUESTS.column(name, pl.String())
+            free = column is not None and column.kind == "text" and column.among is None
+            taken = name in REQUESTS.columns and name not in ACQUISITION
+            if not free or taken:
+                raise ValueError(f"attribute '{name}': the log of requests says something else so")
+        return attributes
 
 
 class Claim(_Part):
@@ -154,6 +177,16 @@ class Manifest(_Part):
         default_factory=dict, description="Finding → operating point → what its maker claims."
     )
     reference: bool = Field(description="Whether reference embeddings are described.")
+
+    @field_validator("name", "reason")
+    @classmethod
+    def _shown_as_it_is(cls, text: str) -> str:
+        return _shown(text)
+
+    @field_validator("findings")
+    @classmethod
+    def _all_shown_as_they_are(cls, findings: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(_shown(finding) for finding in findings)
 
     @model_validator(mode="after")
     def _heads_for_all(self) -> "Manifest":

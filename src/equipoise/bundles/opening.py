@@ -12,6 +12,7 @@ import polars as pl
 from equipoise import evidence, mitigations, policies, registry
 from equipoise.bundles import reference as references
 from equipoise.bundles.archives import unpacked
+from equipoise.bundles.belongings import check_links, check_own, check_verdict
 from equipoise.bundles.chains import check_chain
 from equipoise.bundles.contents import (
     AuditPlan,
@@ -129,7 +130,8 @@ def opened(path: Path, scope: Scope | None = None) -> Bundle:
         If a file is altered, missing or added: it is named. If what it holds is not what the
         stages in its chain say they made.
     InvalidInput
-        If it is no bundle, or a part of it cannot be read.
+        If it is no bundle, a part of it cannot be read, it holds a link, or it names a file that
+        is none of its own.
     InvalidEncoder
         If its encoder is not the one with which it was released.
 
@@ -142,8 +144,12 @@ def opened(path: Path, scope: Scope | None = None) -> Bundle:
     """
     around = scope or Scope()
     folder = _folder(path, around)
+    check_links(folder, path)
     subjects = _checked(folder, path)
     manifest = parsed(Manifest, read_json(folder / MANIFEST), f"{path}: {MANIFEST}")
+    check_own(folder, manifest, subjects, path)
+    verdict = read_json(folder / "verdict.json")
+    check_verdict(manifest, verdict, path)
     encoder = _encoder(folder / "encoder", manifest, around, path)
     heads = {name: _head(folder, head, encoder) for name, head in manifest.heads.items()}
     points = read(folder / "operating_points.parquet", OPERATING_POINTS)
@@ -155,7 +161,7 @@ def opened(path: Path, scope: Scope | None = None) -> Bundle:
         heads=heads,
         operating_points=_points(points, manifest, path),
         policy=policies.validated(read_json(folder / "policy.json"), where=f"{path}: policy.json"),
-        verdict=read_json(folder / "verdict.json"),
+        verdict=verdict,
         reference=_reference(folder / "reference", manifest, path),
     )
 

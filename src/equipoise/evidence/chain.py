@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from equipoise.errors import EquipoiseError, InvalidInput
@@ -70,11 +70,17 @@ def _verify(run: Path, folder: Path) -> Iterator[Finding]:
         return
     for name, expected in named.items():
         path = folder / name
-        if not path.is_file():
+        if _leaves(name):
+            # Neither read nor told of: its digest would say what lies there.
+            said_in = _relative(run, folder / EVIDENCE_FILE)
+            yield Finding("broken", said_in, f"names '{name}', which is not within its folder")
+        elif not path.is_file():
             yield Finding("missing", _relative(run, path), f"expected sha256 {expected}")
         elif (found := file_digest(path)) != expected:
             yield Finding("altered", _relative(run, path), f"sha256 {found}; expected {expected}")
-    nested = {folder / name for name in named if name.endswith("/" + EVIDENCE_FILE)}
+    nested = {
+        folder / name for name in named if name.endswith("/" + EVIDENCE_FILE) and not _leaves(name)
+    }
     yield from _added(run, folder, named, {path.parent for path in nested})
     for path in sorted(nested):
         if path.is_file():
@@ -121,6 +127,11 @@ def _digests(descriptors: object) -> dict[str, str]:
     if not isinstance(descriptors, list):
         raise TypeError("subject is not a list")
     return {str(entry["name"]): str(entry["digest"]["sha256"]) for entry in descriptors}
+
+
+def _leaves(name: str) -> bool:
+    path = PurePosixPath(name.replace("\\", "/"))
+    return path.is_absolute() or ".." in path.parts
 
 
 def _relative(run: Path, path: Path) -> str:

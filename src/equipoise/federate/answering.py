@@ -107,6 +107,7 @@ def _answered(
     if turn not in _WORK:
         raise NotAgreed(f"no round '{turn}'; known rounds: {', '.join(_WORK)}")
     told: dict[str, object] = {"study": mine, "round": turn, "tables": dict(site.digests)}
+    told["job"] = head.get("job")
     return told, _WORK[turn](site, question)
 
 

@@ -205,7 +205,7 @@ def _round(
             course.left.append(Leaving(site, name, "silent", reason))
             continue
         try:
-            kept[site] = _message(study, name, site, heard.answers[site])
+            kept[site] = _message((digest(study), name, job), site, heard.answers[site])
         except _Error as error:
             course.left.append(Leaving(site, name, "error", str(error)))
         except EquipoiseError as error:
@@ -227,7 +227,8 @@ class _Error(EquipoiseError):
     """What a site says of itself."""
 
 
-def _message(study: Federation, name: str, site: str, said: bytes) -> Message:
+def _message(asked: tuple[str, str, str], site: str, said: bytes) -> Message:
+    """Return a site's answer to what was asked: study, round and job."""
     message = unpacked(said)
     head = message.head
     if head.get("schema") != SCHEMA:
@@ -235,10 +236,15 @@ def _message(study: Federation, name: str, site: str, said: bytes) -> Message:
             f"site '{site}' speaks schema version {head.get('schema')!r}; the server {SCHEMA}"
         )
     if head.get("error"):
-        raise _Error(str(head["error"])[:1000])
-    if head.get("study") != digest(study) or head.get("round") != name:
+        raise _Error(_printable(str(head["error"])[:1000]))
+    if (head.get("study"), head.get("round"), head.get("job")) != asked:
         raise Refused(f"site '{site}' answered another question than was asked")
     return message
+
+
+def _printable(text: str) -> str:
+    """Return text that does nothing to a terminal: a site says it, people read it elsewhere."""
+    return "".join(one if one.isprintable() else " " for one in text)
 
 
 def _sound(
@@ -258,6 +264,9 @@ def _sound(
             kept[site] = message.blobs[blob]
         except EquipoiseError as error:
             reason = f"an answer that cannot be: {error}"
+            course.left.append(Leaving(site, name, "refused", reason))
+        except Exception as error:  # noqa: BLE001  one site's bytes must not end the others' audit
+            reason = f"an answer that cannot be read ({type(error).__name__})"
             course.left.append(Leaving(site, name, "refused", reason))
     return kept
 

@@ -30,7 +30,10 @@ _WIDTH = 16
 
 
 class NotAsDeclared(InvalidTable):
-    """A site's data are not as declared, in words that tell the server nothing of any row."""
+    """A site's data are not as declared, in words that tell the server nothing of any row.
+
+    Not how many rows either: one would be a cell below any minimum.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,12 +146,12 @@ def rows(data: Path, study: Federation) -> tuple[pl.DataFrame, dict[str, str]]:
     frame = frame.with_columns(pl.col(study.patient).cast(pl.String))
     nulls = frame[study.patient].null_count()
     if nulls:
-        raise NotAsDeclared(f"column '{study.patient}' has {nulls} nulls; expected none")
+        raise NotAsDeclared(f"column '{study.patient}' has nulls; expected none")
     for name, levels in study.attributes.items():
         stray = (~frame[name].is_in(list(levels))).sum()
         if stray:
             raise NotAsDeclared(
-                f"column '{name}': {stray} rows have a level that is not declared; "
+                f"column '{name}': some rows have a level that is not declared; "
                 f"declared: {', '.join(levels)}"
             )
     return frame, {path.name: tables.file_digest(path) for path in files}

@@ -134,8 +134,9 @@ def write_site(folder: Path, study: Federation, data: Path, key: bytes) -> None:
         The linkage key, the same at all sites.
     """
     tables.write_text(folder / "federation.yaml", text(study))
-    tables.write_bytes(folder / "linkage.key", key)
-    (folder / "linkage.key").chmod(0o600)
+    with tables.aside(folder / "linkage.key") as partial:
+        partial.touch(mode=0o600)  # before the key is in it
+        partial.write_bytes(key)
     said = {"study": "federation.yaml", "data": str(data), "linkage_key": "linkage.key"}
     tables.write_json(folder / SITE_FILE, said)
 

@@ -4,6 +4,7 @@ The steps are ours because each is a line of the standard that a test can hold a
 worked out by hand, and because their result is always in [0, 1], whatever the bits.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,6 +13,9 @@ from pydicom import Dataset
 
 Real = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
+
+_GREATEST = 2.0**32
+"""No stored value is greater."""
 
 
 def stored_values(raw: npt.NDArray[np.generic], dataset: Dataset) -> Whole:
@@ -59,6 +63,11 @@ def padding(values: Whole, dataset: Dataset) -> npt.NDArray[np.bool_] | None:
 def modality_values(values: Whole, dataset: Dataset) -> Real:
     """Return what the values mean: through the modality LUT, or slope and intercept.
 
+    Raises
+    ------
+    ValueError
+        If slope or intercept make no numbers of them: NaN would go on as some grey or other.
+
     Examples
     --------
     >>> head = Dataset()
@@ -69,8 +78,11 @@ def modality_values(values: Whole, dataset: Dataset) -> Real:
     tables = dataset.get("ModalityLUTSequence")
     if tables:
         return _looked_up(values, tables[0])[0]
-    slope, intercept = dataset.get("RescaleSlope"), dataset.get("RescaleIntercept")
-    return np.asarray(values * _number(slope, 1.0) + _number(intercept, 0.0), np.float64)
+    slope = _number(dataset.get("RescaleSlope"), 1.0)
+    intercept = _number(dataset.get("RescaleIntercept"), 0.0)
+    if not math.isfinite(abs(slope) * _GREATEST + abs(intercept)):
+        raise ValueError(f"slope {slope:g} and intercept {intercept:g} make no numbers")
+    return np.asarray(values * slope + intercept, np.float64)
 
 
 def shades(

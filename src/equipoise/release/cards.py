@@ -23,7 +23,8 @@ def escaped(text: object) -> str:
     >>> escaped("<b>x</b> | [a](b)")
     '\\<b\\>x\\</b\\> \\| \\[a\\]\\(b\\)'
     """
-    return _SPECIAL.sub(r"\\\1", " ".join(str(text).split()))
+    shown = "".join(one if one.isprintable() else " " for one in str(text))
+    return _SPECIAL.sub(r"\\\1", " ".join(shown.split()))
 
 
 def model_card(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from equipoise.bundles import Bundle, check_usable
 from equipoise.errors import InvalidInput, MissingExtra
+from equipoise.serve.connections import impatient
 from equipoise.serve.keys import SiteKey, is_loopback
 from equipoise.serve.options import Options
 from equipoise.serve.service import Service
@@ -102,6 +103,7 @@ def serve(
     app = application(service, token=token, loopback=is_loopback(options.host))
     config = uvicorn.Config(
         app,
+        http=impatient(),
         access_log=False,
         log_config=_talk(),
         server_header=False,

@@ -6,9 +6,9 @@ and the caller hears of it.
 
 import contextlib
 import datetime as dt
+import itertools
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby
 from pathlib import Path
 
 from equipoise.errors import InvalidInput, StorageFailure
@@ -44,7 +44,7 @@ class RequestLog:
     """
 
     def __init__(self, folder: Path, *, bundle: str, salt: str) -> None:
-        self._folder, self._bundle, self._salt = make_folder(folder), bundle, salt
+        self._folder, self._bundle, self._salt = _private(folder), bundle, salt
         self._day: dt.date | None = None
         self._file = -1
         self._size = 0
@@ -66,7 +66,7 @@ class RequestLog:
             If the disk is full or the file cannot be written. Rows of the same day are then all
             absent; none is torn.
         """
-        for day, some in groupby(lines, key=lambda one: one[0].astimezone(dt.UTC).date()):
+        for day, some in itertools.groupby(lines, key=lambda one: one[0].astimezone(dt.UTC).date()):
             content = b"".join(line_of(_stamped(row, at)) for at, row in some)
             with self._failures(day):
                 if day != self._day or self._file < 0:
@@ -150,6 +150,16 @@ def _stamped(row: Mapping[str, object], at: dt.datetime) -> dict[str, object]:
     return {"at": at.astimezone(dt.UTC).isoformat(timespec="microseconds"), **row}
 
 
+def _private(folder: Path) -> Path:
+    """Make a folder that its owner alone can read; one that is there already stays as it is."""
+    make_folder(folder.parent)
+    try:
+        folder.mkdir(mode=0o700)
+    except OSError:  # it is there, or cannot be made: then this says why
+        make_folder(folder)
+    return folder
+
+
 def _locked(folder: Path) -> int:
     """Hold the folder against a second writer, for as long as this process lives."""
     try:
@@ -211,8 +221,9 @@ def _last_break(file: int, end: int) -> int:
 
 
 def _keep(path: Path, rest: bytes) -> None:
-    number = len(list(path.parent.glob(f"{path.stem}-*.torn"))) + 1
-    aside = path.with_name(f"{path.stem}-{number}.torn")
+    numbers = itertools.count(1)  # an earlier one may have been taken away since
+    places = (path.with_name(f"{path.stem}-{number}.torn") for number in numbers)
+    aside = next(place for place in places if not place.exists())
     file = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         os.write(file, rest)
