@@ -120,7 +120,7 @@ def show_power(said: Mapping[str, object]) -> None:
         table(
             pl.DataFrame([_chance(row, claimed=_is_claimed(said)) for row in chances]),
             "power, before any result: the chance of each verdict with these images and labels",
-            right=["pass", "inconclusive", "not assessable", "fail"],
+            right=["pass", "inconclusive", "not assessable", "fail", "draws"],
         )
     for row in _rows(said, "chances"):
         if not row["draws"]:
@@ -161,7 +161,7 @@ def _chance(row: Mapping[str, object], *, claimed: bool) -> dict[str, str]:
     told = {"truth": truth}
     for verdict in ("pass", "inconclusive", "not assessable", "fail"):
         told[verdict] = f"{shares[verdict]['share']:.0%}"
-    return told
+    return {**told, "draws": f"{row['draws']}"}
 
 
 def _need(row: Mapping[str, object]) -> dict[str, str | None]:

@@ -178,10 +178,10 @@ def _unzipped(path: Path) -> Iterator[Path]:
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for both runs.")] = Path("demo"),
+    out: Annotated[Path, typer.Option(help="Folder for all runs.")] = Path("demo"),
     workers: _Workers = None,
 ) -> None:
-    """Run two studies on phantoms, one with a planted bias, and check both verdicts."""
+    """Go the whole way round on phantoms: planted bias, release, second site, twelve months."""
     from equipoise.cli.demonstrating import demonstrate
 
     raise typer.Exit(demonstrate(out, workers or os.cpu_count() or 1))

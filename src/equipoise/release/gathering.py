@@ -174,8 +174,8 @@ def encoder_of(material: Material, scope: Scope) -> EncoderFiles:
     >>> encoder_of(empty, Scope())
     Traceback (most recent call last):
         ...
-    equipoise.errors.InvalidEncoder: release: encoder 'None' is no member of demo, filterbank, onnx: \
-a bundle holds no code
+    equipoise.errors.InvalidEncoder: release: encoder 'None' is no member of demo, filterbank, \
+onnx: a bundle holds no code
     """
     kind = material.parameter("embeddings", "encoder")
     given = "encoder" in material.folders
