@@ -154,6 +154,17 @@ def test_the_command_prints_power_then_shift_then_the_verdict(home, away, tmp_pa
     assert done.value.code == verdict["exit_code"]
 
 
+def test_two_tests_do_not_take_each_others_folder(home, away, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for bundle in (home / "release" / "bundle", home / "release" / "bundle.zip"):
+        with pytest.raises(SystemExit):
+            main(["accept", str(bundle), "--cohort", str(away), "--draws", "10"])
+    with pytest.raises(SystemExit):
+        main(["accept", str(bundle), "--cohort", str(away / "ingest"), "--draws", "10"])
+    capsys.readouterr()
+    assert [path.name for path in (tmp_path / "acceptance").iterdir()] == ["home-at-away"]
+
+
 def test_the_very_cohort_it_was_made_from_is_refused(home, tmp_path):
     with pytest.raises(Refused, match="the very cohort that the bundle 'small' was made from"):
         accepted(home / "release" / "bundle", home, tmp_path / "out", on=TODAY, options=QUICK)

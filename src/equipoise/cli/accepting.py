@@ -22,7 +22,7 @@ def accept(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of this test; acceptance/<bundle, or the run that made it> by default."
+            help="Folder of this test; acceptance/<bundle>-at-<cohort> by default."
         ),
     ] = None,
     draws: Annotated[
@@ -40,9 +40,7 @@ def accept(
     from equipoise.cli.showing import say, talk, watching
     from equipoise.study.acceptance import accepted
 
-    # Every release calls its folder 'bundle': the name of what holds it tells more.
-    named = bundle.resolve().parent.parent.name if bundle.stem == "bundle" else bundle.stem
-    folder = out or Path("acceptance") / (named or "bundle")
+    folder = out or Path("acceptance") / f"{_named(bundle)}-at-{_named(cohort)}"
     with watching() as watch:
         done = accepted(
             bundle,
@@ -58,6 +56,15 @@ def accept(
     report = (folder / "report" / "report.html").resolve()
     talk().print(f"report: {report}", markup=False, soft_wrap=True)
     raise typer.Exit(done.exit_code)
+
+
+def _named(path: Path) -> str:
+    """Return what tells a bundle or cohort from others: of a stage's own folder the run's name."""
+    place = path.resolve()
+    if place.stem == "bundle":
+        place = place.parent
+    inside_a_run = (place / "evidence.json").is_file() and place.parent.joinpath("study.yaml")
+    return place.parent.name if inside_a_run and inside_a_run.is_file() else place.stem
 
 
 def wrap(

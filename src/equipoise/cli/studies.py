@@ -84,9 +84,9 @@ def _ended(run_folder: Path) -> list[str]:
 def told_pages(*folders: Path) -> None:
     """Print where the pages in some stages' folders lie."""
     for folder in folders:
-        for name in ("report", "monitor"):
-            if (folder / f"{name}.html").is_file():
-                told_place(name, folder / f"{name}.html")
+        for what, name in (("report", "report.html"), ("page", "monitor.html")):
+            if (folder / name).is_file():
+                told_place(what, folder / name)
 
 
 def told_place(what: str, path: Path) -> None:
