@@ -21,9 +21,7 @@ def accept(
     ],
     out: Annotated[
         Path | None,
-        typer.Option(
-            help="Folder of this test; acceptance/<bundle>-at-<cohort> by default."
-        ),
+        typer.Option(help="Folder of this test; acceptance/<bundle>-at-<cohort> by default."),
     ] = None,
     draws: Annotated[
         int, typer.Option(help="Draws behind the chance of each verdict.", min=10)
