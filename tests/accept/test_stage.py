@@ -9,6 +9,7 @@ import pytest
 
 from equipoise import accept, bundles, evidence, release, tables
 from equipoise.cli import main
+from equipoise.cli.accepting import show_power
 from equipoise.errors import (
     AlteredEvidence,
     InvalidConfiguration,
@@ -153,6 +154,17 @@ def test_the_command_prints_power_then_shift_then_the_verdict(home, away, tmp_pa
     assert done.value.code == verdict["exit_code"]
 
 
+def test_two_tests_do_not_take_each_others_folder(home, away, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for bundle in (home / "release" / "bundle", home / "release" / "bundle.zip"):
+        with pytest.raises(SystemExit):
+            main(["accept", str(bundle), "--cohort", str(away), "--draws", "10"])
+    with pytest.raises(SystemExit):
+        main(["accept", str(bundle), "--cohort", str(away / "ingest"), "--draws", "10"])
+    capsys.readouterr()
+    assert [path.name for path in (tmp_path / "acceptance").iterdir()] == ["home-at-away"]
+
+
 def test_the_very_cohort_it_was_made_from_is_refused(home, tmp_path):
     with pytest.raises(Refused, match="the very cohort that the bundle 'small' was made from"):
         accepted(home / "release" / "bundle", home, tmp_path / "out", on=TODAY, options=QUICK)
@@ -184,6 +196,31 @@ def test_a_cohort_without_a_declared_attribute_is_refused_with_the_band_to_cut(
     with pytest.raises(InvalidTable, match="no attribute 'age_band', which the bundle") as why:
         one_stage(tested.bundle.folder, cohort, tested.folder / "embed", tmp_path / "out")
     assert "bands: {age_band: {from: age_years, edges: [60]}}" in why.value.hint
+
+
+def test_a_band_that_is_cut_elsewhere_is_refused_with_the_band_to_cut(tested, away, tmp_path):
+    cohort = changed(away, tmp_path, lambda frame: frame.with_columns(age_band=pl.lit("40-64")))
+    with pytest.raises(InvalidTable, match="have the level '40-64'") as why:
+        one_stage(tested.bundle.folder, cohort, tested.folder / "embed", tmp_path / "out")
+    assert why.value.hint == "ingest with bands: {age_band: {from: age_years, edges: [60]}}"
+
+
+def test_the_page_shows_power_and_shift_before_the_verdict_is_read(tested):
+    page = (tested.folder / "report" / "report.html").read_text()
+    assert 'id="acceptance"' in page
+    assert tables.read_json(tested.folder / "report" / "report.json")["acceptance"]["chances"]
+
+
+def test_a_truth_that_a_maker_claims_is_not_called_a_reference(capsys):
+    row = {
+        "case": "reference",
+        "draws": 10,
+        "verdicts": {v: {"share": 0.0} for v in ("pass", "inconclusive", "not assessable", "fail")},
+    }
+    show_power({"chances": [row], "expected_from": {"x": "claims of the maker, the same …"}})
+    assert "as its maker claims" in capsys.readouterr().out
+    show_power({"chances": [row], "expected_from": {"x": "reference counts"}})
+    assert "as in its reference" in capsys.readouterr().out
 
 
 def test_a_level_that_is_not_declared_is_refused(tested, away, tmp_path):

@@ -11,7 +11,7 @@ import yaml
 from equipoise import policies
 from equipoise.cli import main
 from equipoise.cli.demonstrating import ARMS
-from equipoise.cli.studies import closing
+from equipoise.cli.studies import told_release
 from equipoise.study import json_schema, load, parse
 from equipoise.study.titles import TITLES
 from tests.study import toys
@@ -287,12 +287,12 @@ def test_an_empty_study_and_a_broken_one_are_said_in_one_line(capsys, tmp_path):
     assert "study.yaml: not readable as YAML in line 2: " in err
 
 
-def test_a_run_says_which_bundle_was_made_and_that_an_override_let_it_go(tmp_path, capsys):
+def test_it_is_said_which_bundle_was_made_and_that_an_override_let_it_go(tmp_path, capsys):
     given = {"name": "A. Lee", "reason": "a pilot", "expires": "2030-01-31"}
     said = {"bundle": "ab" * 32, "verdict": "inconclusive", "override": given}
     (tmp_path / "release").mkdir()
     (tmp_path / "release" / "release.json").write_text(json.dumps(said), encoding="utf-8")
-    assert closing(tmp_path) == 0
+    told_release(tmp_path / "release" / "release.json")
     told = capsys.readouterr().err
     assert f"{tmp_path / 'release' / 'bundle'} (abababababab)" in told
     assert "RELEASED WITHOUT A PASS (inconclusive): A. Lee answers for it until 2030-01-31" in told

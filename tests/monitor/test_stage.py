@@ -112,6 +112,17 @@ def test_a_policy_that_asks_nothing_that_is_watched_is_not_assessable(bundle):
     assert found.verdict is Verdict.NOT_ASSESSABLE
 
 
+def test_nothing_is_told_of_ages_that_no_case_has_reached(look, bundle):
+    """A log of a month cannot say what share has a label after half a year."""
+    out, _ = look(*made.cases(bundle, months=1))
+    rows = made.said(out)["delays"]
+    assert rows
+    for row in rows:
+        assert row["share"][0] is not None
+        assert row["share"][-1] is None
+        assert [s is None for s in row["share"]] == [s is None for s in row["low"]]
+
+
 def test_guesses_are_marked_on_every_row_and_in_words_on_the_page(look, bundle):
     out, _ = look(*made.cases(bundle, months=3))
     rows = made.said(out)["guessed"]

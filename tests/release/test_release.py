@@ -1,11 +1,13 @@
 """Who may leave, under whose name, and what travels."""
 
+import contextlib
 import shutil
 from datetime import date
 
 import numpy as np
 import polars as pl
 import pytest
+import yaml
 
 from equipoise import bundles, evidence, release, tables
 from equipoise.cli import main
@@ -169,11 +171,6 @@ def test_an_override_without_name_reason_or_expiry_is_none(missing):
         parse(made.study(release={"override": said, "today": "2026-12-31"}))
 
 
-def test_an_override_needs_the_date_of_today():
-    with pytest.raises(InvalidConfiguration, match="needs 'today', the date"):
-        parse(made.study(release={"override": OVERRIDE}))
-
-
 def test_an_override_of_a_pass_is_not_recorded(run, tmp_path):
     said = released(run, tmp_path / "release", override=OVERRIDE, today="2026-01-01")
     assert said["override"] is None
@@ -253,6 +250,72 @@ def test_the_command_exits_with_the_code_of_the_verdict(failed, tmp_path, capsys
         main(main_words)
     assert done.value.code == 0
     assert bundles.opened(tmp_path / "release" / "bundle").override.name == "A. Lee"
+
+
+def test_a_study_without_a_pass_still_leaves_verdict_and_report_and_says_where(tmp_path, capsys):
+    content = made.study(rules=NEVER, release={})
+    content["stages"]["report"] = {}
+    study, out = tmp_path / "study.yaml", tmp_path / "run"
+    study.write_text(yaml.safe_dump(content, sort_keys=False))
+    with pytest.raises(SystemExit) as done:
+        main(["run", str(study), "--out", str(out), "--workers", "1"])
+    err = " ".join(capsys.readouterr().err.split())
+    assert done.value.code == 1
+    assert "only a pass is released" in err
+    assert "verdict (gate): fail" in err
+    assert f"report: {out / 'report' / 'report.html'}" in err
+    assert f"bundle: {out}" not in err
+    assert evidence.verify(out) == []
+
+
+def test_the_bundle_of_an_earlier_run_is_not_taken_for_this_ones(tmp_path, capsys):
+    study, out = tmp_path / "study.yaml", tmp_path / "run"
+    study.write_text(yaml.safe_dump(made.study(release={"format": "zip"}), sort_keys=False))
+    words = ["run", str(study), "--out", str(out), "--workers", "1"]
+    with pytest.raises(SystemExit) as done:
+        main(words)
+    assert done.value.code == 0
+    assert f"bundle: {out / 'release' / 'bundle'}" in " ".join(capsys.readouterr().err.split())
+    for path in (out / "release" / "bundle", out / "release" / "bundle.zip"):
+        with contextlib.suppress(SystemExit):
+            main(["verify", str(path)])
+        assert "every file is as its evidence says" in capsys.readouterr().err
+    study.write_text(
+        yaml.safe_dump(made.study(rules=NEVER, release={"format": "zip"}), sort_keys=False)
+    )
+    with pytest.raises(SystemExit) as done:
+        main(words)
+    err = " ".join(capsys.readouterr().err.split())
+    assert done.value.code == 1
+    assert "a bundle of an earlier run, which this one did not release" in err
+    assert f"bundle: {out}" not in err
+
+
+def test_an_altered_zip_is_verified_as_its_folder_would_be(run, tmp_path, capsys):
+    released(run, tmp_path / "release")
+    folder = tmp_path / "release" / "bundle"
+    (folder / "model_card.md").write_text("better")
+    bundles.packed(folder, tmp_path / "altered.zip")
+    with pytest.raises(SystemExit) as done:
+        main(["verify", str(tmp_path / "altered.zip")])
+    printed = capsys.readouterr()
+    assert done.value.code == 1
+    assert printed.out.startswith("altered\tmodel_card.md\t")
+    assert "1 difference between" in printed.err
+
+
+def test_the_folder_around_a_bundle_is_no_bundle_and_the_bundle_is_named(run, tmp_path):
+    released(run, tmp_path / "release")
+    with pytest.raises(InvalidInput, match="is that of 'release'; expected a bundle") as why:
+        bundles.opened(tmp_path / "release")
+    assert why.value.hint == f"the bundle is {tmp_path / 'release' / 'bundle'}"
+
+
+def test_an_override_in_a_study_needs_the_date_and_says_how():
+    content = made.study(rules=NEVER, release={"override": OVERRIDE})
+    with pytest.raises(InvalidConfiguration, match="date of the release, as today: 2026") as why:
+        parse(content)
+    assert "A. Lee" not in str(why.value)
 
 
 def test_text_from_data_is_escaped_in_the_card():

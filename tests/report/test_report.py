@@ -10,7 +10,7 @@ import pytest
 
 from equipoise import evidence, report, tables, words
 from equipoise.errors import InvalidTable, UnknownName
-from equipoise.report import Material, Options
+from equipoise.report import Material, Options, deployment
 from equipoise.scope import Scope
 from tests.report.pages import Seen, seen
 from tests.report.synthetic import estimates, material
@@ -271,6 +271,19 @@ def test_an_alarm_in_use_stands_on_the_first_screen_and_its_group_below(plain: s
     assert "2030-01-15" in sections["monitoring"]
     assert "1 of 2 tests called out" in sections["monitoring"]
     assert "2 months: 100 cases of 90 patients, 80 of them" in sections["monitoring"]
+
+
+def test_a_truth_of_the_power_is_written_as_the_rest_of_the_page_writes_groups() -> None:
+    chance = {"case": "beyond", "group": "age_band=65+", "against": "the rest of age_band=65+"}
+    for sources, claimed in (("claims of the maker", True), ("reference counts", False)):
+        power = {"chances": [chance], "needs": [chance], "expected_from": {"x": sources}}
+        told = deployment.acceptance(Material(estimates(), acceptance={}, power=power))
+        assert told is not None
+        assert told["claimed"] is claimed
+        assert [(row["group"], row["against"]) for row in told["chances"]] == [
+            ("age band 65+", "the rest")
+        ]
+        assert told["needs"][0]["group"] == "age band 65+"
 
 
 def test_power_stands_before_shift_and_says_what_is_lacking(plain: str) -> None:

@@ -10,8 +10,8 @@ import time
 import pytest
 
 from equipoise import evidence
-from equipoise.errors import InvalidInput, StorageFailure
-from equipoise.study import conduct
+from equipoise.errors import InvalidInput, Refused, StorageFailure
+from equipoise.study import Node, Study, conduct
 from tests.study import toys
 
 
@@ -99,6 +99,28 @@ def test_a_stage_that_fails_leaves_the_older_version_and_no_half(tmp_path):
     assert not list((tmp_path / "run").glob(".partial-*"))
     toys.FAILING.clear()
     assert go(tmp_path / "run", toys.study(times=3))["copy"] == "ran"
+
+
+def test_a_refusal_stops_what_needs_it_and_nothing_else(tmp_path):
+    """A release without a pass must not keep the page from being written that says why."""
+    run = tmp_path / "run"
+    toys.FAILING["copy"] = Refused("no pass", exit_code=3)
+    free, copy = toys.study().nodes[1], toys.study().nodes[2]
+    after = Node("after", toys.AFTER, toys.CopyOptions(), {"copy": "copy"})
+    page = Node("page", toys.PAGE, toys.MakeOptions(), {"thing": "make", "copy": "copy"})
+    several = Study("toy", "", (toys.study().nodes[0], copy, free, after, page))
+    with pytest.raises(Refused, match="no pass") as refused:
+        go(run, several)
+    assert refused.value.exit_code == 3
+    assert {p.name for p in run.iterdir() if p.is_dir() and p.name[0] != "."} == {
+        "make",
+        "other",
+        "page",
+    }
+    assert evidence.verify(run) == []
+    toys.FAILING.clear()
+    assert set(go(run, several)) == {"make", "copy", "other", "after", "page"}
+    assert evidence.verify(run) == []
 
 
 def test_an_error_of_another_kind_is_not_called_a_full_disk(tmp_path):

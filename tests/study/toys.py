@@ -42,6 +42,12 @@ def copy(options, inputs, out, scope):
     return {}
 
 
+def make_after(options, inputs, out, scope):
+    del options, scope
+    write_text(out / "after.txt", (inputs["copy"] / "copied.txt").read_text())
+    return {}
+
+
 def _sources(options, scope):
     return {"text": scope.resolve(options.source)} if options.source else {}
 
@@ -52,6 +58,9 @@ def _no_sources(options, scope):
 
 MAKE = Stage("make", 1, MakeOptions, (), (), ("thing",), make, _sources)
 COPY = Stage("copy", 1, CopyOptions, ("thing",), (), ("copy",), copy, _no_sources)
+
+AFTER = Stage("after", 1, CopyOptions, ("copy",), (), (), make_after, _no_sources)
+PAGE = Stage("page", 1, MakeOptions, ("thing",), ("copy",), (), make, _no_sources)
 
 
 def study(*, text: str = "hello", times: int = 1, source: Path | None = None) -> Study:

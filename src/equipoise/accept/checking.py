@@ -53,11 +53,7 @@ def _check_attribute(
 ) -> None:
     known = tables.attributes(cohort)
     if name not in known:
-        band = bundle.audit.bands.get(name)
-        remedy = nearest(name, known)
-        if band is not None:
-            edges = ", ".join(map(str, band.edges))
-            remedy = f"ingest with bands: {{{name}: {{from: {band.source}, edges: [{edges}]}}}}"
+        remedy = _cut(bundle, name) or nearest(name, known)
         raise InvalidTable(
             f"cohort: no attribute '{name}', which the bundle '{bundle.name}' declares; got "
             f"{', '.join(known) or 'none'}",
@@ -69,8 +65,18 @@ def _check_attribute(
             f"cohort: attribute '{name}': {stray.height} images have the level "
             f"{stray[name][0]!r}, which the bundle '{bundle.name}' does not declare; declared: "
             f"{', '.join(levels)}",
-            hint=f"recode it as a declared level, or as '{metrics.UNKNOWN}': results then say so",
+            hint=_cut(bundle, name)
+            or f"recode it as a declared level, or as '{metrics.UNKNOWN}': results then say so",
         )
+
+
+def _cut(bundle: bundles.Bundle, name: str) -> str | None:
+    """Return how the bundle cuts an attribute into bands, as ingest is told it."""
+    band = bundle.audit.bands.get(name)
+    if band is None:
+        return None
+    edges = ", ".join(map(str, band.edges))
+    return f"ingest with bands: {{{name}: {{from: {band.source}, edges: [{edges}]}}}}"
 
 
 def check_embeddings(bundle: bundles.Bundle, folder: Path) -> None:

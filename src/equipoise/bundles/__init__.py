@@ -5,7 +5,7 @@ digest, nothing in it is code, and it says itself how it is to be audited.
 """
 
 from equipoise.bundles.admission import refusal
-from equipoise.bundles.archives import packed
+from equipoise.bundles.archives import packed, unpacked
 from equipoise.bundles.contents import (
     AuditPlan,
     Band,
@@ -52,5 +52,6 @@ __all__ = [
     "packed",
     "refusal",
     "scores",
+    "unpacked",
     "written",
 ]

@@ -314,10 +314,19 @@ def _checked(folder: Path, path: Path) -> dict[str, str]:
     predicate = said["predicate"]
     kind = predicate.get("kind") if isinstance(predicate, dict) else None
     if kind != KIND:
-        raise InvalidInput(f"{path}: its evidence is that of '{kind}'; expected a bundle")
+        raise InvalidInput(
+            f"{path}: its evidence is that of '{kind}'; expected a bundle",
+            hint=_below(folder),
+        )
     subjects = evidence.subjects(folder)
     check_chain(folder, subjects, str(path))
     return subjects
+
+
+def _below(folder: Path) -> str | None:
+    """Return a hint that names the bundle in the folder of a release, or of a run that has one."""
+    found = sorted([*folder.glob(f"bundle/{MANIFEST}"), *folder.glob(f"*/bundle/{MANIFEST}")])
+    return f"the bundle is {found[0].parent}" if len(found) == 1 else None
 
 
 def _encoder(folder: Path, manifest: Manifest, scope: Scope, path: Path) -> Encoder:

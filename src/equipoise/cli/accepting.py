@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 _CASES = {"reference": "if it is here as in its reference"}
+_CLAIMED = "if it is here as its maker claims, the same for every group"
 
 
 def accept(
@@ -19,7 +20,8 @@ def accept(
         Path, typer.Option(help="Folder of an ingest stage, or of a run that holds one.")
     ],
     out: Annotated[
-        Path | None, typer.Option(help="Folder of this test; acceptance/<bundle> by default.")
+        Path | None,
+        typer.Option(help="Folder of this test; acceptance/<bundle>-at-<cohort> by default."),
     ] = None,
     draws: Annotated[
         int, typer.Option(help="Draws behind the chance of each verdict.", min=10)
@@ -36,7 +38,7 @@ def accept(
     from equipoise.cli.showing import say, talk, watching
     from equipoise.study.acceptance import accepted
 
-    folder = out or Path("acceptance") / bundle.stem
+    folder = out or Path("acceptance") / f"{_named(bundle)}-at-{_named(cohort)}"
     with watching() as watch:
         done = accepted(
             bundle,
@@ -52,6 +54,15 @@ def accept(
     report = (folder / "report" / "report.html").resolve()
     talk().print(f"report: {report}", markup=False, soft_wrap=True)
     raise typer.Exit(done.exit_code)
+
+
+def _named(path: Path) -> str:
+    """Return what tells a bundle or cohort from others: of a stage's own folder the run's name."""
+    place = path.resolve()
+    if place.stem == "bundle":
+        place = place.parent
+    inside_a_run = (place / "evidence.json").is_file() and place.parent.joinpath("study.yaml")
+    return place.parent.name if inside_a_run and inside_a_run.is_file() else place.stem
 
 
 def wrap(
@@ -112,9 +123,9 @@ def show_power(said: Mapping[str, object]) -> None:
     chances = [row for row in _rows(said, "chances") if row["draws"]]
     if chances:
         table(
-            pl.DataFrame([_chance(row) for row in chances]),
+            pl.DataFrame([_chance(row, claimed=_is_claimed(said)) for row in chances]),
             "power, before any result: the chance of each verdict with these images and labels",
-            right=["pass", "inconclusive", "not assessable", "fail"],
+            right=["pass", "inconclusive", "not assessable", "fail", "draws"],
         )
     for row in _rows(said, "chances"):
         if not row["draws"]:
@@ -135,10 +146,19 @@ def _rows(said: Mapping[str, object], name: str) -> list[dict[str, object]]:
     return found if isinstance(found, list) else []
 
 
-def _chance(row: Mapping[str, object]) -> dict[str, str]:
+def _is_claimed(said: Mapping[str, object]) -> bool:
+    """See whether the truth drawn from is what a maker claims, since there is no reference."""
+    sources = said.get("expected_from")
+    found = sources.values() if isinstance(sources, Mapping) else ()
+    return any(str(source).startswith("claims") for source in found)
+
+
+def _chance(row: Mapping[str, object], *, claimed: bool) -> dict[str, str]:
     verdicts = row["verdicts"]
     shares = verdicts if isinstance(verdicts, Mapping) else {}
     truth = _CASES.get(str(row["case"]))
+    if truth is not None and claimed:
+        truth = _CLAIMED
     if truth is None:
         difference = row.get("difference")
         value = f"{difference:+.3f}" if isinstance(difference, float) else "beyond tolerance"
@@ -146,7 +166,7 @@ def _chance(row: Mapping[str, object]) -> dict[str, str]:
     told = {"truth": truth}
     for verdict in ("pass", "inconclusive", "not assessable", "fail"):
         told[verdict] = f"{shares[verdict]['share']:.0%}"
-    return told
+    return {**told, "draws": f"{row['draws']}"}
 
 
 def _need(row: Mapping[str, object]) -> dict[str, str | None]:
@@ -187,7 +207,7 @@ def show_shift(said: Mapping[str, object]) -> None:
         beyond: Sequence[Mapping[str, float]] = far["beyond"]
         for row in beyond:
             say(
-                f"beyond the reference's distance ({row['quantile']}): {row['share']:.1%} of images"
+                f"farther off than {_than(str(row['quantile']))}: {row['share']:.1%} of images"
                 f" ({row['low']:.1%} to {row['high']:.1%})"
             )
     gate = said["input_gate"]
@@ -195,6 +215,13 @@ def show_shift(said: Mapping[str, object]) -> None:
         say(f"the input gate would refuse {gate['n_images']} of {gate['of']} images:")
         for why, n in list(gate["reasons"].items())[:5]:
             say(f"  {n} times {why}")
+
+
+def _than(quantile: str) -> str:
+    if quantile == "limit":
+        return "the input gate allows"
+    share = float(quantile)
+    return f"{'all' if share == 1.0 else f'{share:.0%}'} of the reference's held-out images"
 
 
 def _mix(row: Mapping[str, object]) -> dict[str, str]:

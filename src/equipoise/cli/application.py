@@ -15,8 +15,11 @@ Start with [bold]equipoise demo[/bold], or with a table of predictions:
 [bold]equipoise audit predictions.csv --by sex --by age_band --patient patient_id[/bold]
 """
 _STUDY, _USE, _STAGES = "A study", "A released model", "One stage alone"
+_SITES = "Several hospitals"
 _OWN: dict[str, Callable[..., None]] = {"accept": accepting.accept, "audit": auditing.audit}
 """Stages whose command does more than run them."""
+_IN_USE = ("accept", "monitor")
+"""Stages that are listed where a reader with a bundle in hand looks."""
 
 
 def application(words: Sequence[str]) -> typer.Typer:
@@ -37,21 +40,29 @@ def application(words: Sequence[str]) -> typer.Typer:
     app.callback()(_root)
     for command in (studies.run, studies.init, studies.verify, studies.schema, studies.demo):
         app.command(rich_help_panel=_STUDY)(command)
-    for use in (accepting.wrap, serving.serve):
-        app.command(rich_help_panel=_USE)(use)
+    named = next((word for word in words if not word.startswith("-")), None)
+    app.command(rich_help_panel=_USE)(accepting.wrap)
+    _add_stage(app, "accept", named, _USE)
+    app.command(rich_help_panel=_USE)(serving.serve)
+    _add_stage(app, "monitor", named, _USE)
     app.add_typer(
         federating.commands(),
         name="federate",
         help="One audit over several sites that share no rows.",
-        rich_help_panel=_STAGES,
+        rich_help_panel=_SITES,
     )
-    named = next((word for word in words if not word.startswith("-")), None)
-    for kind, title in TITLES.items():
-        if kind in _OWN:
-            app.command(kind, rich_help_panel=_STAGES)(_OWN[kind])
-        else:
-            app.command(kind, help=title, rich_help_panel=_STAGES)(_command(kind, kind == named))
+    for kind in TITLES:
+        if kind not in _IN_USE:
+            _add_stage(app, kind, named, _STAGES)
     return app
+
+
+def _add_stage(app: typer.Typer, kind: str, named: str | None, panel: str) -> None:
+    if kind in _OWN:
+        app.command(kind, rich_help_panel=panel)(_OWN[kind])
+    else:
+        command = _command(kind, kind == named)
+        app.command(kind, help=TITLES[kind], rich_help_panel=panel)(command)
 
 
 def _command(kind: str, asked: bool) -> Callable[..., None]:

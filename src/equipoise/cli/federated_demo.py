@@ -42,7 +42,8 @@ def demonstrate(out: Path, patients: int) -> int:
     rows.append(["simulator", spent.wall_seconds, spent.cpu_seconds, *_rounds(found)])
     console.print(
         "provisioned, fewer than 5 patients withheld: a server and three sites, mutual TLS on the "
-        "loopback address"
+        "loopback address",
+        soft_wrap=True,
     )
     # Who ends us ends the deployment too: no process of it may stay behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -57,6 +58,7 @@ def demonstrate(out: Path, patients: int) -> int:
     console.print(f"verdict of the demo's policy, pooled: [bold]{_verdict(whole)}[/]")
     estimates = tables.read(found / "estimates.parquet", tables.ESTIMATES)
     console.print(f"verdict of the demo's policy, federated: [bold]{_verdict(estimates)}[/]")
+    console.print(f"results: {found.resolve()}", markup=False, soft_wrap=True)
     return 0 if max(apart) <= _EXACT else 1
 
 
@@ -169,5 +171,6 @@ def _told(rows: list[list[object]], apart: list[float]) -> None:
     table(frame, "One audit, three ways", right=names[1:])
     talk().print(
         "largest difference from the pooled estimates, of groups that no site withheld: "
-        f"{max(apart):.1e}"
+        f"{max(apart):.1e}",
+        soft_wrap=True,
     )

@@ -54,10 +54,7 @@ def command(kind: str) -> Callable[..., None]:
             outcome = execute(found, checked, folders, out, scope)
             watch.ended(outcome)
         settled(kind, outcome)
-        if (out / "verdict.json").is_file():
-            from equipoise.cli.studies import told_verdict
-
-            raise typer.Exit(told_verdict(out / "verdict.json"))
+        _closed(out)
 
     parameters = [
         _input(noun, required=noun in found.needs) for noun in (*found.needs, *found.wants)
@@ -69,6 +66,17 @@ def command(kind: str) -> Callable[..., None]:
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in parameters}
     return run
+
+
+def _closed(out: Path) -> None:
+    """Say where bundle and page lie, and end with the code of the verdict if there is one."""
+    from equipoise.cli.studies import told_pages, told_release, told_verdict
+
+    if (out / "bundle" / "bundle.json").is_file():
+        told_release(out / "release.json")
+    told_pages(out)
+    if (out / "verdict.json").is_file():
+        raise typer.Exit(told_verdict(out / "verdict.json"))
 
 
 def _input(noun: str, *, required: bool) -> inspect.Parameter:

@@ -1,15 +1,18 @@
 """The commands on a whole study: run, init, verify, schema, demo."""
 
+import contextlib
 import json
 import os
 import sys
+import tempfile
+from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from equipoise.errors import InvalidConfiguration
+from equipoise.errors import InvalidConfiguration, Refused
 
 _Workers = Annotated[
     int | None, typer.Option(min=1, help="Processes at once; all cores by default.")
@@ -31,30 +34,66 @@ def run(
     folder = out or Path("runs") / found.name
     console = talk()
     console.print(f"study {found.name}: {len(found.nodes)} stages → {folder}", markup=False)
-    with watching() as watch:
-        outcomes = conduct(
-            found,
-            folder,
-            base=study.parent,
-            workers=workers or os.cpu_count() or 1,
-            source=study.read_bytes(),
-            watch=watch,
-        )
+    try:
+        with watching() as watch:
+            outcomes = conduct(
+                found,
+                folder,
+                base=study.parent,
+                workers=workers or os.cpu_count() or 1,
+                source=study.read_bytes(),
+                watch=watch,
+            )
+    except Refused:
+        closing(folder)  # the verdict that stands in the way, and the page that shows why
+        raise
     if all(outcome.state == "kept" for outcome in outcomes):
         console.print("nothing to do: every stage stands as it was")
     raise typer.Exit(closing(folder))
 
 
 def closing(run_folder: Path) -> int:
-    """Print verdicts and reports of a run, and return the exit code of the worst verdict."""
+    """Print verdicts, bundles and pages of a run, and return the exit code of the worst verdict."""
     from equipoise.cli.showing import talk
 
-    codes = [told_verdict(path) for path in sorted(run_folder.glob("*/verdict.json"))]
-    for path in sorted(run_folder.glob("*/release.json")):
-        told_release(path)
-    for path in sorted(run_folder.glob("*/report.html")):
-        talk().print(f"report: {path.resolve()}", markup=False, soft_wrap=True)
+    ended = _ended(run_folder)
+    found = [p for p in sorted(run_folder.glob("*/verdict.json")) if p.parent.name in ended]
+    codes = [told_verdict(path) for path in found]
+    for folder in sorted(path.parent for path in run_folder.glob("*/bundle/bundle.json")):
+        if folder.parent.name in ended:
+            told_release(folder.parent / "release.json")
+        else:
+            talk().print(
+                f"{folder}: a bundle of an earlier run, which this one did not release",
+                markup=False,
+                soft_wrap=True,
+            )
+    told_pages(*(run_folder / name for name in ended))
     return 1 if 1 in codes else max(codes, default=0)
+
+
+def _ended(run_folder: Path) -> list[str]:
+    """Return the stages that the run's evidence names: those that ended, and no older ones."""
+    from equipoise.evidence import read_statement
+
+    predicate = read_statement(run_folder)["predicate"]
+    result = predicate["result"] if isinstance(predicate, dict) else {}
+    return [str(name) for name in result["stages"]]
+
+
+def told_pages(*folders: Path) -> None:
+    """Print where the pages in some stages' folders lie."""
+    for folder in folders:
+        for what, name in (("report", "report.html"), ("page", "monitor.html")):
+            if (folder / name).is_file():
+                told_place(what, folder / name)
+
+
+def told_place(what: str, path: Path) -> None:
+    """Print where something lies, so that it can be opened from anywhere."""
+    from equipoise.cli.showing import talk
+
+    talk().print(f"{what}: {path.resolve()}", markup=False, soft_wrap=True)
 
 
 def told_verdict(path: Path) -> int:
@@ -112,9 +151,14 @@ def schema() -> None:
 
 
 def verify(
-    run_folder: Annotated[Path, typer.Argument(help="Folder of a run.", metavar="RUN")],
+    run_folder: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder of a run, a stage or a bundle; or a bundle's zip.", metavar="RUN"
+        ),
+    ],
 ) -> None:
-    """Recompute every digest of a run and name what is altered, missing or added.
+    """Recompute every digest of a run or bundle and name what is altered, missing or added.
 
     It finds what was changed by accident. Nothing is signed yet: whoever can write the folder
     can also write its evidence, so it does not find forgery.
@@ -123,23 +167,38 @@ def verify(
     from equipoise.evidence import verify as verify_run
 
     console = talk()
-    findings = verify_run(run_folder)
+    with _unzipped(run_folder) as folder:
+        findings = verify_run(folder)
     for finding in findings:
         sys.stdout.write(f"{finding.state}\t{finding.name}\t{finding.detail}\n")
     if findings:
-        console.print(f"{len(findings)} differences between files and evidence", markup=False)
+        count = "1 difference" if len(findings) == 1 else f"{len(findings)} differences"
+        console.print(f"{count} between files and evidence", markup=False)
         raise typer.Exit(1)
     console.print(
         "every file is as its evidence says (this finds accidental change; "
-        "forgery will need signatures)"
+        "forgery will need signatures)",
+        soft_wrap=True,
     )
 
 
+@contextlib.contextmanager
+def _unzipped(path: Path) -> Iterator[Path]:
+    """Yield a folder: the one given, or for as long as it is looked at that of a zip."""
+    if not path.is_file():
+        yield path
+        return
+    from equipoise.bundles import unpacked
+
+    with tempfile.TemporaryDirectory() as place:
+        yield unpacked(path, Path(place))
+
+
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for both runs.")] = Path("demo"),
+    out: Annotated[Path, typer.Option(help="Folder for all runs.")] = Path("demo"),
     workers: _Workers = None,
 ) -> None:
-    """Run two studies on phantoms, one with a planted bias, and check both verdicts."""
+    """Go the whole way round on phantoms: planted bias, release, second site, twelve months."""
     from equipoise.cli.demonstrating import demonstrate
 
     raise typer.Exit(demonstrate(out, workers or os.cpu_count() or 1))

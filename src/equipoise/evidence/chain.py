@@ -54,10 +54,10 @@ def verify(run: Path) -> list[Finding]:
     >>> verify(Path("nowhere"))
     Traceback (most recent call last):
         ...
-    equipoise.errors.InvalidInput: nowhere: no evidence.json in it; expected the folder of a run
+    equipoise.errors.InvalidInput: nowhere: no evidence.json in it; expected a run or a bundle
     """
     if not (run / EVIDENCE_FILE).is_file():
-        raise InvalidInput(f"{run}: no {EVIDENCE_FILE} in it; expected the folder of a run")
+        raise InvalidInput(f"{run}: no {EVIDENCE_FILE} in it; expected a run or a bundle")
     return list(_verify(run, run))
 
 

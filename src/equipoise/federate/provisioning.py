@@ -160,8 +160,13 @@ def deployment(folder: Path) -> Deployment:
     >>> deployment(Path("nowhere"))
     Traceback (most recent call last):
         ...
-    equipoise.errors.InvalidInput: nowhere/deployment.json: no such file
+    equipoise.errors.InvalidInput: nowhere: no deployment.json in it
     """
+    if not (folder / DEPLOYMENT_FILE).is_file():
+        raise InvalidInput(
+            f"{folder}: no {DEPLOYMENT_FILE} in it",
+            hint="give the folder that 'equipoise federate provision' made",
+        )
     said = tables.read_json(folder / DEPLOYMENT_FILE)
     ports, sites = said.get("ports"), said.get("sites")
     if not isinstance(ports, list) or not isinstance(sites, list) or len(ports) != 2:

@@ -7,7 +7,7 @@ guessed without labels, is a warning or a guess and says so.
 from equipoise.monitor.options import Options
 from equipoise.monitor.stage import run, sources
 
-VERSION = 1
+VERSION = 2
 NEEDS: tuple[str, ...] = ()
 WANTS = ("bundle", "cohort", "embeddings", "late_labels")
 GIVES = ("monitoring",)

@@ -209,7 +209,8 @@ def _check_known(labels: pl.DataFrame, cases: Cases) -> None:
         raise InvalidTable(
             f"labels: {stray.height} labels are of cases that are not in the {cases.source}, as "
             f"case_id={stray['case_id'][0]!r}",
-            hint="give the logs of their time too, or check that both use the same pseudonyms",
+            hint="case_id is what the service answered, not the hospital's own id; or the logs of "
+            "their time are lacking",
         )
     timed = labels.join(cases.frame.select("case_id", "at"), on="case_id", how="inner")
     early = timed.filter(pl.col("labelled_at") < pl.col("at")).sort("case_id")
@@ -218,7 +219,8 @@ def _check_known(labels: pl.DataFrame, cases: Cases) -> None:
         raise InvalidTable(
             f"labels: {early.height} labels came before their case, as case_id={row['case_id']!r}: "
             f"label {row['labelled_at']:%Y-%m-%d %H:%M}, case {row['at']:%Y-%m-%d %H:%M}",
-            hint="one of the clocks is wrong, or the label was known before the model was asked",
+            hint="a date without a time is midnight UTC: give the time, or the day after; or "
+            "else a clock is wrong, or the label was known before the model was asked",
         )
 
 

@@ -203,7 +203,9 @@ def _subgroup(row: Mapping[str, object]) -> dict[str, str]:
 
 
 def _reals(values: object) -> list[float]:
-    return [float(str(value)) for value in values] if isinstance(values, Sequence) else []
+    """Return the numbers; what is null at the end, since it is not known yet, is left out."""
+    found = values if isinstance(values, Sequence) else ()
+    return [float(str(value)) for value in found if value is not None]
 
 
 def _mean(values: np.typing.NDArray[np.float64]) -> str:

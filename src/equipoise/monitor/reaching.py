@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from equipoise import bundles, metrics, surveillance
@@ -26,7 +27,8 @@ def delays(
 ) -> list[dict[str, object]]:
     """Return how the labels of each group came, finding by finding; none if that is not known.
 
-    A case without a label counts as still waiting on the day of the look.
+    A case without a label counts as still waiting on the day of the look. Beyond the age of the
+    oldest case nothing is known yet: the share is null there.
     """
     if not labelled.delays_known:
         return []
@@ -52,12 +54,20 @@ def delays(
                     "n_patients": made.n_patients,
                     "median_days": made.median_days,
                     "days": list(DAYS),
-                    "share": made.share.tolist(),
-                    "low": made.low.tolist(),
-                    "high": made.high.tolist(),
+                    "share": _seen(made.share, mine),
+                    "low": _seen(made.low, mine),
+                    "high": _seen(made.high, mine),
                 }
             )
     return rows
+
+
+def _seen(shares: npt.NDArray[np.float64], mine: pl.DataFrame) -> list[float | None]:
+    """Return the shares at `DAYS`, null for ages that no case has reached."""
+    oldest = mine["age"].to_numpy().max(initial=0.0)
+    return [
+        float(share) if day <= oldest else None for day, share in zip(DAYS, shares, strict=True)
+    ]
 
 
 def reached(

@@ -98,7 +98,9 @@ def _bundle(options: Options, inputs: Mapping[str, Path], scope: Scope) -> Path:
         return scope.resolve(options.bundle)
     if "bundle" not in inputs:
         raise InvalidConfiguration(
-            "monitor: no bundle is named", hint="as in bundle: model.zip, or after a release"
+            "monitor: no bundle is named",
+            hint="name its folder or zip: equipoise monitor BUNDLE …; in a study, bundle: "
+            "model.zip, or a stage release before it",
         )
     folder = inputs["bundle"] / "bundle"
     return folder if folder.is_dir() else inputs["bundle"]

@@ -45,5 +45,8 @@ class Options(BaseModel):
     @model_validator(mode="after")
     def _knows_the_day(self) -> "Options":
         if self.override is not None and self.today is None:
-            raise ValueError("an override needs 'today', the date, to be seen to hold")
+            raise ValueError(
+                "an override needs the date of the release, as today: 2026-11-25, so that it can "
+                "be seen to hold"
+            )
         return self

@@ -30,7 +30,7 @@ __all__ = [
     "run",
 ]
 
-VERSION = 2
+VERSION = 3
 NEEDS = ("estimates",)
 WANTS = (
     "verdict",

@@ -1,11 +1,13 @@
 """What stood before the audit and what came after: pre-training, release, acceptance, months."""
 
+import re
 from collections.abc import Iterable, Mapping
 
 from equipoise.report.material import Material, Record
 
 VERDICTS = ("pass", "inconclusive", "not assessable", "fail")
 _NOTICED = 0.05
+_ATTRIBUTE = re.compile(r"(\w+)=")
 
 
 def pretraining(material: Material) -> dict[str, object] | None:
@@ -67,6 +69,7 @@ def acceptance(material: Material) -> dict[str, object] | None:
     far = shift.get("distances")
     return {
         "expected_from": power.get("expected_from"),
+        "claimed": _claimed(power.get("expected_from")),
         "chance_of_needs": power.get("chance_of_needs"),
         "chances": [_chance(row) for row in _rows(power, "chances")],
         "needs": [_need(row) for row in _rows(power, "needs")],
@@ -78,11 +81,27 @@ def acceptance(material: Material) -> dict[str, object] | None:
     }
 
 
+def _claimed(sources: object) -> bool:
+    """See whether the truth drawn from is what a maker claims, since there is no reference."""
+    found = sources.values() if isinstance(sources, Mapping) else ()
+    return any(str(source).startswith("claims") for source in found)
+
+
 def _chance(row: Record) -> dict[str, object]:
     verdicts = row.get("verdicts")
     found: Record = verdicts if isinstance(verdicts, Mapping) else {}
     names = ("case", "draws", "metric", "group", "against", "difference", "reason")
-    return {**{name: row.get(name) for name in names}, "shares": _shares(found)}
+    spoken = {name: _spoken(row.get(name)) for name in ("group", "against")}
+    return {**{name: row.get(name) for name in names}, **spoken, "shares": _shares(found)}
+
+
+def _spoken(group: object) -> str | None:
+    """Return a group as the rest of the page writes it: age_band=65+ is age band 65+."""
+    if not isinstance(group, str):
+        return None
+    if group.startswith("the rest"):
+        return "the rest"
+    return _ATTRIBUTE.sub(lambda found: f"{found[1].replace('_', ' ')} ", group)
 
 
 def _shares(found: Record) -> dict[str, float]:
@@ -98,6 +117,7 @@ def _need(row: Record) -> dict[str, object]:
     names = ("name", "finding", "metric", "group", "n_positive", "n_negative", "lacking", "reason")
     return {
         **{name: row.get(name) for name in names},
+        "group": _spoken(row.get("group")),
         "for_pass": row.get("needed_for_pass"),
         "for_fail": row.get("needed_for_fail"),
         "enough": row.get("enough_for_pass") is True,

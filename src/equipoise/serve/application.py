@@ -152,7 +152,13 @@ class _Desk:
     def _said(self, request: "Request") -> Any:
         kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
         if kind not in FORMS:
-            raise Declined(415, "content_type", f"content type must be one of {', '.join(FORMS)}")
+            raise Declined(
+                415,
+                "content_type",
+                f"content type must be one of {', '.join(FORMS)}",
+                hint="the body is the file itself, no form; its header says what it is, as "
+                "Content-Type: image/png",
+            )
         query = request.query_params.multi_items()
         try:
             return asked(query, request.headers, FORMS[kind], self._service.bundle.audit)

@@ -182,6 +182,7 @@ def _steps(
         "cohort": local,
         "embeddings": out / "embed",
         "predictions": out / "accept",
+        "acceptance": out / "accept",
         "estimates": out / "audit",
         "verdict": out / "gate",
     }

@@ -229,6 +229,10 @@ def validated(model: type[BaseModel], said: Mapping[str, object], place: str) ->
             hint=nearest(path[-1], known),
         )
     found = "" if first["type"] == "missing" else f"; got {first['input']!r}"
+    if first["type"] == "value_error":
+        # Our own words; of a rule over several keys, all keys at once would say nothing.
+        first["msg"] = str(first["ctx"]["error"])
+        found = "" if isinstance(first["input"], Mapping) else found
     if first["type"] in {"tuple_type", "list_type"}:
         first["msg"] = "expected a list, as [a, b]"
     raise InvalidConfiguration(f"{'.'.join([place, *path])}: {_lower(first['msg'])}{found}")

@@ -9,7 +9,7 @@ import errno
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -17,7 +17,7 @@ from typing import Literal
 import psutil
 
 from equipoise import evidence
-from equipoise.errors import AlteredEvidence, EquipoiseError, InvalidInput, StorageFailure
+from equipoise.errors import AlteredEvidence, EquipoiseError, InvalidInput, Refused, StorageFailure
 from equipoise.scope import Progress, Scope
 from equipoise.study.configuration import Node, Study
 from equipoise.study.spending import Spent, measured
@@ -88,6 +88,9 @@ def conduct(
 ) -> list[Outcome]:
     """Run what of a study is not yet done, and return what became of each node.
 
+    A refusal, as of a release without a pass, stops what needs its files and nothing else: the
+    report says why it was refused, so it is written before the refusal is raised.
+
     Parameters
     ----------
     study
@@ -107,6 +110,8 @@ def conduct(
     ------
     EquipoiseError
         As the stages do. What was finished before stays.
+    Refused
+        The first refusal of a stage, once all is done that does not need what it refused.
     StorageFailure
         If the folder cannot be written, or another run is at work in it.
 
@@ -119,16 +124,26 @@ def conduct(
     make_folder(run)
     with locked(run):
         _sweep(run)
-        outcomes = []
+        outcomes: list[Outcome] = []
+        refusals: list[Refused] = []
         for node in study.nodes:
+            done = {outcome.node for outcome in outcomes}
+            if any(node.givers[noun] not in done for noun in node.stage.needs):
+                continue
             scope = Scope(
                 base=base,
                 cache=run / _CACHE,
                 workers=workers,
                 progress=_told(watch, node.name),
             )
-            outcomes.append(_node(node, run, scope, watch))
-        _seal(study, run, source)
+            given = {noun: run / giver for noun, giver in node.givers.items() if giver in done}
+            try:
+                outcomes.append(_node(node, given, run, scope, watch))
+            except Refused as refusal:
+                refusals.append(refusal)
+        _seal(study, run, [outcome.node for outcome in outcomes], source)
+    if refusals:
+        raise refusals[0]
     return outcomes
 
 
@@ -194,9 +209,8 @@ def _check_sources(study: Study, base: Path) -> None:
                 )
 
 
-def _node(node: Node, run: Path, scope: Scope, watch: Watch) -> Outcome:
+def _node(node: Node, given: Mapping[str, Path], run: Path, scope: Scope, watch: Watch) -> Outcome:
     watch.started(node.name)
-    given = {noun: run / giver for noun, giver in node.givers.items()}
     try:
         outcome = execute(node.stage, node.options, given, run / node.name, scope)
     except EquipoiseError as error:
@@ -294,20 +308,20 @@ def _sweep(run: Path) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _seal(study: Study, run: Path, source: bytes | None) -> None:
+def _seal(study: Study, run: Path, nodes: Sequence[str], source: bytes | None) -> None:
     """Leave the run's own evidence, which names that of every stage."""
     from equipoise import __version__
 
     if source is not None:
         write_bytes(run / STUDY_FILE, source)
-    files = [f"{node.name}/{evidence.EVIDENCE_FILE}" for node in study.nodes]
+    files = [f"{node}/{evidence.EVIDENCE_FILE}" for node in nodes]
     files += [STUDY_FILE] if (run / STUDY_FILE).is_file() else []
     said = evidence.statement(
         "study",
         subject={name: file_digest(run / name) for name in files},
         inputs={},
         parameters={"name": study.name, "description": study.description},
-        result={"stages": [node.name for node in study.nodes]},
+        result={"stages": list(nodes)},
         code={"equipoise": __version__},
     )
     evidence.write_statement(run, said)
