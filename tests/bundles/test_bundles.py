@@ -89,7 +89,7 @@ def test_a_bundle_may_name_no_code_of_its_own(folder, tmp_path):
     for entry in said["subject"]:
         entry["digest"]["sha256"] = evidence.subjects(copy)[entry["name"]]
     evidence.write_statement(copy, said)
-    with pytest.raises(InvalidEncoder, match="a bundle may name filterbank, onnx"):
+    with pytest.raises(InvalidEncoder, match="a bundle may name demo, filterbank, onnx"):
         bundles.opened(copy)
 
 
