@@ -145,7 +145,7 @@ def hurried(bundle, seed):
 
 def test_labels_that_come_sooner_for_positive_calls_raise_no_alarm_once_cases_settle(look, bundle):
     rows, labels = hurried(bundle, 1)
-    at_once, _ = look(rows, labels)
+    at_once, _ = look(rows, labels, settle_days=0)
     said = {c["name"] for c in made.said(at_once, "verdict.json")["criteria"]}
     # The first labels are of positive calls alone: specificity among them is none at all.
     assert made.said(at_once)["verdict"]["exit_code"] == 1

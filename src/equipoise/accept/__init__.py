@@ -6,7 +6,7 @@ made from (shift), then its scores, which audit and gate judge by the bundle's o
 
 from equipoise.accept.options import Options
 from equipoise.accept.power import power
-from equipoise.accept.stage import run, sources
+from equipoise.accept.stage import ready, run, sources
 
 VERSION = 1
 NEEDS = ("cohort", "embeddings")
@@ -20,6 +20,7 @@ __all__ = [
     "WANTS",
     "Options",
     "power",
+    "ready",
     "run",
     "sources",
 ]

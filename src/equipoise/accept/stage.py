@@ -91,13 +91,8 @@ def _local(
     bundle: bundles.Bundle, inputs: Mapping[str, Path]
 ) -> tuple[pl.DataFrame, npt.NDArray[np.float32]]:
     """Return the local cohort and its embeddings, in one order, once they are what is needed."""
-    path = inputs["cohort"] / "cohort.parquet"
-    cohort = tables.read(path, tables.COHORT)
-    checking.check_elsewhere(bundle, path)
-    checking.check_cohort(bundle, cohort)
+    cohort = ready(bundle, inputs["cohort"], inputs.get("images"))
     checking.check_embeddings(bundle, inputs["embeddings"])
-    if "images" in inputs:
-        checking.check_images(bundle, inputs["images"], _fit(inputs["images"]))
     embeddings = tables.read(inputs["embeddings"] / "embeddings.parquet", tables.EMBEDDINGS)
     missing = cohort.join(embeddings, on="image_id", how="anti")
     if missing.height:
@@ -107,6 +102,41 @@ def _local(
         )
     both = cohort.join(embeddings, on="image_id", how="inner").sort("image_id")
     return both.drop("vector"), both["vector"].rechunk().to_numpy()
+
+
+def ready(bundle: bundles.Bundle, folder: Path, images: Path | None) -> pl.DataFrame:
+    """Return the local cohort, once all is seen to be as the bundle needs it but its embeddings.
+
+    Whoever embeds first asks this before: with a large encoder that takes hours.
+
+    Parameters
+    ----------
+    bundle
+        The bundle.
+    folder, images
+        Of the stages that gave the cohort and its images, if these are there.
+
+    Raises
+    ------
+    Refused
+        If the bundle was made from this very cohort.
+    InvalidInput
+        If a finding, an attribute, a level or the size of the images is not what it must be.
+
+    Examples
+    --------
+    >>> ready(None, Path("nowhere"), None)
+    Traceback (most recent call last):
+        ...
+    equipoise.errors.InvalidTable: cohort: no file nowhere/cohort.parquet
+    """
+    path = folder / "cohort.parquet"
+    cohort = tables.read(path, tables.COHORT)
+    checking.check_elsewhere(bundle, path)
+    checking.check_cohort(bundle, cohort)
+    if images is not None:
+        checking.check_images(bundle, images, _fit(images))
+    return cohort
 
 
 def _fit(folder: Path) -> object:

@@ -77,7 +77,7 @@ def _changed(changed: pl.DataFrame) -> Iterator[Hindrance]:
 
 def _hurried(reach: Sequence[Mapping[str, object]], options: Options) -> Iterator[Hindrance]:
     hurried = [row for row in reach if row["sooner"]]
-    if hurried and options.settle_days < options.follow_up_days:
+    if hurried and options.settled_days < options.follow_up_days:
         yield Hindrance(
             "how soon a label comes",
             f"in {hurried[0]['group']} it depends on what the model decided: labels so far are no "

@@ -71,12 +71,13 @@ class Options(BaseModel):
         description="Age (days) at which a case ought to have its label; a pass rests on cases of "
         "that age.",
     )
-    settle_days: int = Field(
-        default=0,
+    settle_days: int | None = Field(
+        default=None,
         ge=0,
-        description="Age (days) at which a case is bet on, even if its label came sooner. Error "
-        "control of alarms needs that how soon a label comes does not depend on the model's "
-        "answer; where it does (positives are looked up at once), say the time to follow-up.",
+        description="Age (days) at which a case is bet on, even if its label came sooner; "
+        "follow_up_days by default. Error control of alarms needs that how soon a label comes does "
+        "not depend on the model's answer: positives are often looked up at once. Where it does "
+        "not, 0 raises alarms that much sooner.",
     )
     budget: int = Field(
         default=10, ge=0, description="Cases per group in the list of what to adjudicate next."
@@ -88,3 +89,8 @@ class Options(BaseModel):
     title: str = Field(default="Monitoring", description="Title of the page.")
     language: str = Field(default="en", description="Language of the page.")
     seed: int = Field(default=0, ge=0, description="Of the limits of charts and of the list.")
+
+    @property
+    def settled_days(self) -> int:
+        """Age (days) at which a case is bet on."""
+        return self.follow_up_days if self.settle_days is None else self.settle_days

@@ -123,7 +123,7 @@ def _seen(options: Options, bundle: bundles.Bundle, cases: Cases, labelled: Labe
         bundle,
         options,
         recent,
-        settled=settled(labelled, options.settle_days),
+        settled=settled(labelled, options.settled_days),
         ripe=_ripe(labelled, span.names, options),
     )
     rng = np.random.default_rng((options.seed, 2))

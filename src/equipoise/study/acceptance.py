@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from equipoise import bundles, evidence
+from equipoise import accept, bundles, evidence
 from equipoise.errors import InvalidInput
 from equipoise.scope import Scope
 from equipoise.study.running import Outcome, Watch, execute, locked
@@ -105,6 +105,7 @@ def accepted(
     bundle = bundles.opened(path, scope)
     bundles.check_usable(bundle, on=on)
     local = cohort_in(cohort)
+    accept.ready(bundle, local, local)  # before anything is embedded
     make_folder(out)
     # Without an override the day changes nothing, and the test of yesterday still stands.
     today = {} if bundle.override is None else {"today": on}
