@@ -47,7 +47,7 @@ def test_a_folder_without_a_deployment_is_said(tmp_path, capsys):
     for command in ("start", "stop", "status"):
         code, said = run(capsys, command, str(tmp_path))
         assert code == 2
-        assert "deployment.json: no such file" in said
+        assert "no deployment.json in it" in said
 
 
 def test_help_names_each_command(capsys):
