@@ -5,6 +5,7 @@ digest, nothing in it is code, and it says itself how it is to be audited.
 """
 
 from equipoise.bundles.admission import refusal
+from equipoise.bundles.answering import components, distances, scores
 from equipoise.bundles.archives import packed, unpacked
 from equipoise.bundles.contents import (
     AuditPlan,
@@ -17,14 +18,7 @@ from equipoise.bundles.contents import (
     Override,
     check_in_force,
 )
-from equipoise.bundles.opening import (
-    Bundle,
-    check_usable,
-    components,
-    distances,
-    opened,
-    scores,
-)
+from equipoise.bundles.opening import Bundle, check_usable, opened
 from equipoise.bundles.reference import QUANTILES, Reference, described
 from equipoise.bundles.writing import EncoderFiles, Parts, heads_of, written
 
