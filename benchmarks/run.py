@@ -188,7 +188,7 @@ def monitoring() -> list[str]:
         "A fixed observer on phantoms, 24 months of 200 cases, tolerance 0.05, 10 tests, level "
         "0.05; labels come after 30 days in the mean, one in ten never. Months are drawn from "
         "5,000 rendered images of each state of the scanner; the rows called rendered draw every "
-        "seed anew. The drift is in sex F, from month 13."
+        "seed anew. The drift is in sex F, from month 7."
     )
     return _script("## Monitoring", said, "monitoring.py", "200")
 
