@@ -168,12 +168,21 @@ def cells(frame: pl.DataFrame, table: pl.DataFrame) -> Cells:
     for name, levels in declared.items():
         position = _positions(frame, name, levels)
         code = code * len(levels) + position
-    seen, compact = np.unique(code, return_inverse=True)
+    seen, compact = _compact(code)
     found: dict[str, npt.NDArray[np.str_]] = {}
     for name in reversed(declared):
         seen, position = np.divmod(seen, len(declared[name]))
         found[name] = np.asarray(declared[name], dtype=np.str_)[position]
-    return Cells(compact.astype(np.int64), found)
+    return Cells(compact, found)
+
+
+def _compact(code: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the codes that occur, and the position of each row's among them."""
+    if len(code) and int(code.max()) <= len(code):
+        occurs = np.bincount(code) > 0
+        return np.flatnonzero(occurs), (np.cumsum(occurs) - 1)[code]
+    seen, compact = np.unique(code, return_inverse=True)
+    return seen, compact.astype(np.int64)
 
 
 def levels_of(table: pl.DataFrame) -> dict[str, list[str]]:
