@@ -1,9 +1,9 @@
 """Sums over patients of products of their influence values, for one question and all its arms.
 
-Most patients have all their images in one cell. Of those, a cell at a time: a sparse matrix counts
-each patient's images by label and level, its product with the table of influence values gives the
-patients' sums, and the product of these with themselves the second moments. At an operating point
-there are four kinds of image only, and the moments of the counts say everything.
+Most patients have all their images in one cell. Of those, whole numbers by cell say everything: at
+an operating point, where there are four kinds of image, the moments of patients' counts; else the
+images by label and bin, and the pairs of images of a patient. Few patients, and those who are in
+several cells, are taken one by one.
 """
 
 from collections.abc import Iterator
@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from equipoise.metrics.counting import Counted
+from equipoise.metrics.counting import Counted, Ranked
 from equipoise.metrics.influences import Influence
+from equipoise.metrics.pairs import pair_count, pairs, products
 from equipoise.metrics.samples import Sample
 from equipoise.metrics.tallies import KINDS
 
@@ -25,7 +26,13 @@ _BLOCK = 4_000_000
 """Numbers held at once (8 bytes each)."""
 
 _PER_CELL = 300
-"""Images per cell from which on cells are taken one by one."""
+"""Images per cell from which on cells are taken one by one, not patients."""
+
+_PAIRED = 8
+"""Pairs per image up to which pairs are counted."""
+
+_SMALL = 1_000
+"""Images of a class below which fourth powers of an arm are taken patient by patient."""
 
 _PAIRS = np.array([(i, j) for i in range(len(KINDS)) for j in range(i, len(KINDS))]).T
 
@@ -84,20 +91,23 @@ def gram(one: Influence, counted: Counted, known: dict[tuple[int, str | None], C
     >>> sample = Sample("x", code / 2, code > 0, code, code * 0, {}, 0)
     >>> compared = Arms(np.ones((1, 1), dtype=bool), ("everybody",), (), ({"sex": None},))
     >>> table, inside = np.array([[[0.1, 0.0], [0.0, 0.3]]]), np.ones((2, 1, 1), dtype=bool)
-    >>> made = Influence(np.array([0, 3]), table, inside, None, False)
+    >>> made = Influence(np.array([0, 1]), table, inside, None)
     >>> gram(made, counted_of(sample, compared, ranked=True), {}).products.round(3).tolist()
     [[0.1]]
     """
     sample, tallied = counted.sample, counted.tally
     lone = np.repeat(tallied.lone, np.diff(tallied.starts))
-    if one.called and one.alike:
+    if one.bin is None and one.alike:
         key = id(sample), one.point
         if key not in known:
             known[key] = calls_of(counted, one.point)
-        return _of_calls(one, known[key]) + _dense(one, sample, ~lone)
-    if len(sample.label) < _PER_CELL * one.inside.shape[2]:
-        return _dense(one, sample, np.ones_like(lone))
-    return _by_cell(one, sample, lone) + _dense(one, sample, ~lone)
+        return _of_calls(one, known[key]) + _dense(one, sample, np.flatnonzero(~lone))
+    many = len(sample.label) >= _PER_CELL * one.inside.shape[2]
+    if many and counted.ranked is not None and pair_count(tallied) <= _PAIRED * len(lone):
+        return _of_pairs(one, counted, counted.ranked, lone) + _dense(
+            one, sample, np.flatnonzero(~lone)
+        )
+    return _dense(one, sample, np.arange(len(lone)))
 
 
 def calls_of(counted: Counted, point: str | None) -> Calls:
@@ -164,8 +174,8 @@ def add_rows(block: Reals, one: Influence, sample: Sample, rows: slice, start: i
     >>> code, block = np.arange(2), np.zeros((1, 2))
     >>> sample = Sample("x", code / 2, code > 0, code, code * 0, {}, 0)
     >>> table, inside = np.array([[[0.1, 0.0], [0.0, 0.3]]]), np.ones((2, 1, 1), dtype=bool)
-    >>> add_rows(block, Influence(np.array([0, 3]), table, inside, None, False), sample,
-    ...          slice(0, 2), 0)
+    >>> made = Influence(np.array([0, 1]), table, inside, None)
+    >>> add_rows(block, made, sample, slice(0, 2), 0)
     >>> block.tolist()
     [[0.1, 0.3]]
     """
@@ -173,29 +183,30 @@ def add_rows(block: Reals, one: Influence, sample: Sample, rows: slice, start: i
         return
     who = sample.patient[rows] - start
     first = np.flatnonzero(np.r_[True, who[1:] != who[:-1]])
-    values = _values(one, sample.label[rows], sample.cell[rows], one.code[rows])
+    values = _values(one, sample, rows)
     block[:, who[first]] = np.add.reduceat(values, first, axis=1)
 
 
-def _values(one: Influence, label: Flags, cell: Integers, code: Integers) -> Reals:
+def _values(one: Influence, sample: Sample, rows: Integers | slice) -> Reals:
     """Return the influence of each image on each arm, shape ``(arms, images)``."""
-    flat = one.table.reshape(len(one.table), -1)
-    values = flat[:, code]
+    cell, flat = sample.cell[rows], one.table.reshape(len(one.table), -1)
+    values = flat[:, one.codes(sample, rows)]
     if one.alike:
         values *= one.inside[0][:, cell]
     else:
-        values *= np.where(label, one.inside[1][:, cell], one.inside[0][:, cell])
+        down, up = one.inside[0][:, cell], one.inside[1][:, cell]
+        values *= np.where(sample.label[rows], up, down)
     return values
 
 
-def _dense(one: Influence, sample: Sample, chosen: Flags) -> Gram:
+def _dense(one: Influence, sample: Sample, chosen: Integers) -> Gram:
     """Return the sums over the patients of the chosen images, which are all of each."""
     arms = len(one.table)
     made = Gram(np.zeros((arms, arms)), np.zeros(arms))
-    for rows in _chunks(np.flatnonzero(chosen), sample.patient, max(1, _BLOCK // arms)):
+    for rows in _chunks(chosen, sample.patient[chosen], max(1, _BLOCK // arms)):
         who = sample.patient[rows]
         first = np.flatnonzero(np.r_[True, who[1:] != who[:-1]])
-        values = _values(one, sample.label[rows], sample.cell[rows], one.code[rows])
+        values = _values(one, sample, rows)
         sums = np.add.reduceat(values, first, axis=1)
         made += Gram(sums @ sums.T, np.einsum("ap,ap->a", sums**2, sums**2))
     return made
@@ -207,7 +218,7 @@ def _chunks(rows: Integers, patient: Integers, size: int) -> Iterator[Integers]:
     while start < len(rows):
         stop = min(start + size, len(rows))
         if stop < len(rows):
-            stop = int(np.searchsorted(patient[rows], patient[rows[stop - 1]], side="right"))
+            stop = int(np.searchsorted(patient, patient[stop - 1], side="right"))
         yield rows[start:stop]
         start = stop
 
@@ -225,33 +236,33 @@ def _of_calls(one: Influence, calls: Calls) -> Gram:
     return made
 
 
-def _by_cell(one: Influence, sample: Sample, lone: Flags) -> Gram:
-    """Return the sums over the patients who have one cell, a cell at a time."""
-    from scipy.sparse import csr_array
+def _of_pairs(one: Influence, counted: Counted, ranked: Ranked, lone: Flags) -> Gram:
+    """Return the sums over the patients who have one cell, from images and pairs by bin.
 
-    arms, _, levels = one.table.shape
-    cells = one.inside.shape[2]
-    # Stable, so that a patient's images stay together.
-    order = np.flatnonzero(lone)
-    order = order[np.argsort(sample.cell[order].astype(np.uint32), kind="stable")]
-    code, who = one.code[order].astype(np.int32), sample.patient[order]
-    bounds = np.searchsorted(sample.cell[order], np.arange(cells + 1))
+    The fourth power of a sum of m numbers is at most m cubed times the sum of their fourth powers:
+    so much is taken, which makes degrees of freedom no larger than they are. Arms that are small
+    enough for these to matter are taken patient by patient.
+    """
+    sample, arms = counted.sample, len(one.table)
+    mine = np.flatnonzero(lone)
+    code = (2 * sample.cell[mine] + sample.label[mine]) * ranked.ranks.bins
+    code += ranked.ranks.bin[mine]
+    shape = ranked.histogram.shape
+    histogram = np.bincount(code, minlength=ranked.histogram.size).reshape(shape)
+    sizes = np.repeat(np.diff(counted.tally.starts), np.diff(counted.tally.starts))[mine]
+    cubes = np.bincount(code, sizes.astype(np.float64) ** 3, histogram.size).reshape(shape)
     made = Gram(np.zeros((arms, arms)), np.zeros(arms))
-    flat = np.ascontiguousarray(one.table.reshape(arms, -1).T)  # (label and level, arm)
-    for cell in range(cells):
-        low, high = bounds[cell], bounds[cell + 1]
+    for cell, paired in enumerate(pairs(sample, counted.tally, ranked.ranks, counted.cells)):
         either = one.inside[:, :, cell]
-        mine = np.flatnonzero(either.any(axis=0))
-        if low == high or not len(mine):
-            continue
-        table = flat[:, mine]
+        arm = np.flatnonzero(either.any(axis=0))
+        table = one.table[arm]
         if not one.alike:
-            table = table * np.repeat(either[:, mine], levels, axis=0)
-        first = np.flatnonzero(np.r_[True, who[low + 1 : high] != who[low : high - 1]])
-        parts = np.ones(high - low), code[low:high], np.r_[first, high - low].astype(np.int32)
-        counts = csr_array(parts, shape=(len(first), 2 * levels))
-        sums = counts @ table
-        made.products[np.ix_(mine, mine)] += sums.T @ sums
-        sums *= sums
-        made.fourth[mine] += np.einsum("pa,pa->a", sums, sums)
+            table = table * either[:, arm].T[:, :, None]
+        made.products[np.ix_(arm, arm)] += products(table, histogram[cell], paired)
+        made.fourth[arm] += np.square(np.square(table)).reshape(len(arm), -1) @ cubes[cell].ravel()
+    images = np.array([s.astype(np.int64) @ histogram.sum(axis=(1, 2)) for s in one.inside])
+    for arm in np.flatnonzero(images.min(axis=0) < _SMALL).tolist():
+        rows = mine[(one.inside[0, arm] | one.inside[1, arm])[sample.cell[mine]]]
+        only = Influence(one.bin, one.table[[arm]], one.inside[:, [arm]], one.point)
+        made.fourth[arm] = _dense(only, sample, rows).fourth[0]
     return made

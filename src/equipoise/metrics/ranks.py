@@ -10,7 +10,7 @@ from equipoise.metrics.samples import Sample
 Reals = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-BINS = 2_048
+BINS = 1_024
 """Levels at which influence values are tabled; with fewer distinct scores, each has its own."""
 
 

@@ -144,7 +144,7 @@ def _codes(who: pl.Series) -> Integers:
         place: Integers = np.cumsum(np.bincount(code) > 0) - 1
         return place[code]
     _, place = np.unique(code, return_inverse=True)
-    return place.astype(np.int64)
+    return np.asarray(place, dtype=np.int64)
 
 
 def _sample(
