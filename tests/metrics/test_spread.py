@@ -218,3 +218,16 @@ def test_limits_of_the_gap_know_that_correlated_groups_differ_less_by_chance() -
         error = np.sqrt(0.002 * (1 - correlated))
         assert high == pytest.approx(0.1 + 1.96 * error, rel=0.02)
     assert widths[1] < widths[0]
+
+
+def test_groups_that_repeat_each_other_never_differ_by_chance() -> None:
+    covariance = np.full((2, 2), 0.01)
+    found = gap(np.array([0.5, 0.5]), covariance, drawn(covariance))
+    assert found.chance < 1e-4
+    assert np.isnan(sampling_errors(np.full((2, 2), np.nan), np.random.default_rng(0), 4)).all()
+
+
+def test_the_last_bit_of_a_covariance_does_not_choose_other_draws() -> None:
+    covariance = np.diag([0.01, 0.01, 0.02])
+    nudged = covariance + np.diag([1e-17, -1e-17, 0.0])
+    assert drawn(nudged) == pytest.approx(drawn(covariance), abs=1e-12)

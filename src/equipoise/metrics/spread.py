@@ -19,6 +19,7 @@ Worse = Literal["low", "high"]
 Statistic = Callable[[Reals], Reals]
 
 _GRID = 2_001
+_RIDGE = 1e-8
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +64,13 @@ def sampling_errors(covariance: Reals, rng: np.random.Generator, n: int) -> Real
     """
     errors = np.full((2 * (n // 2), len(covariance)), np.nan)
     there = ~np.isnan(np.diag(covariance))
-    values, vectors = np.linalg.eigh(covariance[np.ix_(there, there)])
-    root = vectors * np.sqrt(np.maximum(values, 0.0))
-    free = rng.standard_normal((n // 2, int(there.sum()))) @ root.T
+    scale = np.sqrt(np.diag(covariance)[there])
+    known = np.where(scale > 0.0, scale, 1.0)
+    related = covariance[np.ix_(there, there)] / known[:, None] / known[None, :]
+    np.fill_diagonal(related, 1.0)
+    # The ridge keeps the root real where groups repeat each other.
+    root = np.linalg.cholesky(related / (1.0 + _RIDGE) + _RIDGE * np.eye(len(scale)))
+    free = rng.standard_normal((n // 2, len(scale))) @ root.T * scale
     errors[:, there] = np.concatenate([free, -free])
     return errors
 
