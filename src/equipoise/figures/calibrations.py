@@ -147,7 +147,7 @@ def reliability(
     for panel in made.found.panels:
         drawn, end = _panel(panel, made, end, texts)
         parts += drawn
-    said, end = frames.notes(_notes(made, texts), end)
+    said, end = frames.notes(reliability_notes(made, texts), end)
     title = say(texts, "curve.reliability_title", finding=made.found.finding)
     about = _about(made, texts)
     opening = svg.canvas(identity, frames.WIDTH, end + 8, title=title, about=about)
@@ -221,11 +221,18 @@ def _sizes(
         parts.append(frames.words(group.name, 46, y, frames.WIDTH - 50))
         y += 16
         for x, images in zip(ends, made.lines[key(group)].images.tolist(), strict=True):
-            parts.append(svg.tag("text", _short(images), x=x, y=y, **about))
+            parts.append(svg.tag("text", brief(images), x=x, y=y, **about))
     return parts, y + 8
 
 
-def _short(images: int) -> str:
+def brief(images: int) -> str:
+    """Return a number of images in at most five letters, and a dash for none.
+
+    Examples
+    --------
+    >>> brief(0), brief(9999), brief(12_345)
+    ('–', '9999', '12k')
+    """
     if not images:
         return "–"
     if images < 10_000:
@@ -233,7 +240,8 @@ def _short(images: int) -> str:
     return f"{images / 1000:.0f}k" if images < 10_000_000 else f"{images / 1e6:.0f}M"
 
 
-def _notes(made: Binned, texts: Texts) -> list[str]:
+def reliability_notes(made: Binned, texts: Texts) -> list[str]:
+    """Return what is said below the picture, a sentence each."""
     found = made.found
     if not found.drawn:
         return [say(texts, "curve.none_drawn"), *left_out(found, texts)]

@@ -134,7 +134,7 @@ def decision(
         corner = (column * (frames.WIDTH - frames.NARROW), top + (place // 2) * height)
         parts += _panel(pair, made, corner, f"{identity}-{place}", texts)
     rows = -(-len(made.groups) // 2)
-    said, end = frames.notes(_notes(made, texts), top + rows * height)
+    said, end = frames.notes(decision_notes(made, texts), top + rows * height)
     title = say(texts, "curve.decision_title", finding=made.found.finding)
     about = _about(made, texts)
     opening = svg.canvas(identity, frames.WIDTH, end + 8, title=title, about=about)
@@ -190,7 +190,8 @@ def _zero(frame: Frame) -> Markup:
     )
 
 
-def _notes(made: Decided, texts: Texts) -> list[str]:
+def decision_notes(made: Decided, texts: Texts) -> list[str]:
+    """Return what is said below the picture, a sentence each."""
     if not made.groups:
         return [say(texts, "curve.none_drawn"), *left_out(made.found, texts)]
     return [say(texts, "curve.decision_note"), *left_out(made.found, texts)]

@@ -1,5 +1,6 @@
 """Which groups of a table of counts are drawn, in which panel, and which are not, with why."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -50,7 +51,8 @@ class Group:
     subgroup
         Attribute → level; empty = everybody.
     name
-        Its levels, or the word for everybody.
+        Its levels, or the word for everybody; with the attributes where the levels alone would
+        name several groups.
     negative, positive
         Images at each level of the score, ascending.
     n_images, n_patients, patients_positive
@@ -158,15 +160,17 @@ def arranged(
     """
     finding, candidate = _only(counts, "finding"), _only(counts, "candidate")
     judged = _judged(estimates, finding, candidate)
+    grouped = _by_levels(counts)
+    names = _names(list(grouped), texts)
     found: dict[Levels, Group] = {}
     left: dict[Levels, tuple[str, str]] = {}
-    for levels, rows in _by_levels(counts).items():
+    for levels, rows in grouped.items():
         span = judged.get(levels)
         reason = _reason(rows[0], span, texts)
         if reason is None:
-            found[levels] = _group(dict(levels), rows, span, texts)
+            found[levels] = _group(dict(levels), rows, span, names[levels])
         else:
-            left[levels] = (_name(dict(levels), texts), reason)
+            left[levels] = (names[levels], reason)
     everybody = found.pop((), None)
     order = attributes_of(counts)
     kept = sorted(found.values(), key=lambda g: (len(g.subgroup), *map(order.index, g.subgroup)))
@@ -190,7 +194,8 @@ def _only(counts: pl.DataFrame, column: str) -> str:
 
 def _by_levels(counts: pl.DataFrame) -> dict[Levels, list[Mapping[str, object]]]:
     """Return the rows of each subgroup, one per operating point."""
-    names, found = attributes_of(counts), {}  # type: list[str], dict[Levels, list[Mapping[str, object]]]
+    names = attributes_of(counts)
+    found: dict[Levels, list[Mapping[str, object]]] = {}
     for row in counts.iter_rows(named=True):
         levels = tuple((name, str(row[name])) for name in names if row[name] is not None)
         found.setdefault(levels, []).append(row)
@@ -223,13 +228,13 @@ def _group(
     subgroup: Mapping[str, str],
     rows: Sequence[Mapping[str, object]],
     span: Span | None,
-    texts: Texts,
+    name: str,
 ) -> Group:
     first = rows[0]
     known = span is not None and span.metric == "auroc"
     return Group(
         subgroup=subgroup,
-        name=_name(subgroup, texts),
+        name=name,
         negative=np.array(first["histogram_negative"], dtype=np.int64),
         positive=np.array(first["histogram_positive"], dtype=np.int64),
         n_images=int(str(first["n_images"])),
@@ -250,8 +255,19 @@ def _mark(row: Mapping[str, object]) -> Mark | None:
     return Mark(str(row["operating_point"]), fp / (fp + tn), tp / (tp + fn))
 
 
-def _name(subgroup: Mapping[str, str], texts: Texts) -> str:
-    return " · ".join(subgroup.values()) or say(texts, "group.everybody")
+def _names(groups: Sequence[Levels], texts: Texts) -> dict[Levels, str]:
+    """Return a name for each group; two attributes may both have a level ``unknown``."""
+    short = {
+        levels: " · ".join(level for _, level in levels) or say(texts, "group.everybody")
+        for levels in groups
+    }
+    shared = {name for name, n in Counter(short.values()).items() if n > 1}
+    return {
+        levels: f"{name} ({family_name([a for a, _ in levels], texts)})"
+        if levels and name in shared
+        else name
+        for levels, name in short.items()
+    }
 
 
 def _panels(

@@ -66,7 +66,7 @@ def roc(
         left = 0.0 if wide or place % 2 == 0 else frames.WIDTH - frames.NARROW
         drawn, height = _panel(panel, found, (left, bottom), texts, level)
         parts, tallest = [*parts, *drawn], max(tallest, height)
-    said, end = frames.notes(_notes(found, texts, level), bottom + tallest)
+    said, end = frames.notes(roc_notes(found, texts, level), bottom + tallest)
     title = say(texts, "curve.roc_title", finding=found.finding)
     opening = svg.canvas(identity, frames.WIDTH, end + 8, title=title, about=_about(found, texts))
     return svg.close([*opening, *parts, *said])
@@ -155,7 +155,8 @@ def _named(
     return [*parts, name, svg.tag("text", value, **end)]
 
 
-def _notes(found: Arrangement, texts: Texts, level: float | None) -> list[str]:
+def roc_notes(found: Arrangement, texts: Texts, level: float | None) -> list[str]:
+    """Return what is said below the picture, a sentence each."""
     drawn = found.drawn
     said = [say(texts, "curve.roc_note")] if drawn else [say(texts, "curve.none_drawn")]
     if any(group.auroc for group in drawn):
