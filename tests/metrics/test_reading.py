@@ -40,8 +40,8 @@ def test_a_missing_column_names_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(
         InvalidTable, match=r"predictions: no column 'score'; got \['image_id'"
     ) as e:
-        read(tmp_path, frame().rename({"score": "scores"}))
-    assert e.value.hint == "did you mean 'scores'?"
+        read(tmp_path, frame().rename({"score": "scored"}))
+    assert e.value.hint == "did you mean 'scored'?"
 
 
 def test_a_score_without_its_label_is_an_error_not_a_finding_that_drops_out(tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ from equipoise.adapt.comparison import Adapted, predictions
 from equipoise.adapt.material import Rows, rows
 from equipoise.adapt.options import Candidate, OperatingPoint, Options
 from equipoise.adapt.outcomes import Outcome
-from equipoise.adapt.points import threshold
 from equipoise.adapt.selection import all_trials, summary
+from equipoise.metrics.points import threshold
 from equipoise.scope import Scope
 from equipoise.tables import (
     COHORT,

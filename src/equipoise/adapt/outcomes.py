@@ -11,9 +11,9 @@ import polars as pl
 from equipoise.adapt.fitting import Trial, best, mean_by_group, trials
 from equipoise.adapt.material import Rows
 from equipoise.adapt.options import Candidate, Options, Rule
-from equipoise.adapt.points import seal, threshold
 from equipoise.adapt.rounds import Evaluation, Round
 from equipoise.errors import InvalidTable
+from equipoise.metrics.points import seal, threshold
 from equipoise.mitigations import scores
 
 

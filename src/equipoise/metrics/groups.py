@@ -1,25 +1,33 @@
 """Subgroups, declared before looking, as unions of the atomic cells that the data hold."""
 
 import itertools
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from equipoise.errors import InvalidTable
+from equipoise.errors import InvalidTable, nearest
 from equipoise.tables import COUNTS, ESTIMATES
 
 UNKNOWN = "unknown"
 """The level of who is not known: reported, and left out of contrasts."""
+
+_FEW = 100_000
+"""Combinations of levels that are counted in place rather than sorted."""
 
 Subgroup = Mapping[str, str | None]
 """A level per attribute; None = not restricted."""
 
 
 def subgroups(
-    declared: Mapping[str, Sequence[str]], *, order: int = 2, exploratory: bool = False
+    declared: Mapping[str, Sequence[str]],
+    *,
+    order: int = 2,
+    exploratory: bool = False,
+    sets: Sequence[Sequence[str]] | None = None,
 ) -> pl.DataFrame:
     """Return the table *subgroups*: everybody, each level, and each intersection.
 
@@ -31,11 +39,16 @@ def subgroups(
         How many attributes an intersection may restrict, at least 1 (none).
     exploratory
         Whether the levels were taken from the data.
+    sets
+        The attributes that are combined, set by set, instead of all up to `order`: with
+        ``[["sex", "age_band"], ["site"]]`` sex is crossed with age and with nothing else. The
+        levels of each attribute stand there anyway; a set of three gives the cells of all three.
 
     Raises
     ------
     InvalidTable
-        If an attribute has no levels, twice the same, or the name of a column of ours.
+        If an attribute has no levels, twice the same, or the name of a column of ours; if a set
+        names what is not declared, or what another set names.
 
     Examples
     --------
@@ -45,12 +58,36 @@ def subgroups(
     for attribute, levels in declared.items():
         _check_levels(attribute, levels)
     rows: list[Subgroup] = [dict.fromkeys(declared)]
-    for size in range(1, order + 1):
-        for names in itertools.combinations(declared, size):
-            for chosen in itertools.product(*(declared[name] for name in names)):
-                rows.append({**dict.fromkeys(declared), **dict(zip(names, chosen, strict=True))})
+    for names in _crossed(declared, order) if sets is None else _crossed_in(declared, sets):
+        for chosen in itertools.product(*(declared[name] for name in names)):
+            rows.append({**dict.fromkeys(declared), **dict(zip(names, chosen, strict=True))})
     schema = dict.fromkeys(declared, pl.String())
     return pl.DataFrame(rows, schema=schema).with_columns(exploratory=pl.lit(exploratory))
+
+
+def _crossed(declared: Iterable[str], order: int) -> list[tuple[str, ...]]:
+    names = list(declared)
+    return [one for size in range(1, order + 1) for one in itertools.combinations(names, size)]
+
+
+def _crossed_in(declared: Iterable[str], sets: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
+    names = list(declared)
+    found: list[tuple[str, ...]] = [(name,) for name in names]
+    seen: set[frozenset[str]] = set()
+    for one in sets:
+        stray = [name for name in one if name not in names]
+        if stray:
+            raise InvalidTable(
+                f"subgroups: a set names '{stray[0]}', which is not declared; attributes: "
+                f"{', '.join(names)}",
+                hint=nearest(stray[0], names),
+            )
+        if frozenset(one) in seen or len(set(one)) != len(one) or not one:
+            raise InvalidTable(f"subgroups: a set is empty or said twice, as {list(one)}")
+        seen.add(frozenset(one))
+        if len(one) > 1:
+            found.append(tuple(name for name in names if name in one))
+    return found
 
 
 def _check_levels(attribute: str, levels: Sequence[str]) -> None:
@@ -168,7 +205,7 @@ def cells(frame: pl.DataFrame, table: pl.DataFrame) -> Cells:
     for name, levels in declared.items():
         position = _positions(frame, name, levels)
         code = code * len(levels) + position
-    seen, compact = _compact(code)
+    seen, compact = _compact(code, math.prod(len(levels) for levels in declared.values()))
     found: dict[str, npt.NDArray[np.str_]] = {}
     for name in reversed(declared):
         seen, position = np.divmod(seen, len(declared[name]))
@@ -176,13 +213,15 @@ def cells(frame: pl.DataFrame, table: pl.DataFrame) -> Cells:
     return Cells(compact, found)
 
 
-def _compact(code: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return the codes that occur, and the position of each row's among them."""
-    if len(code) and int(code.max()) <= len(code):
-        occurs = np.bincount(code) > 0
-        return np.flatnonzero(occurs), (np.cumsum(occurs) - 1)[code]
-    seen, compact = np.unique(code, return_inverse=True)
-    return seen, compact.astype(np.int64)
+def _compact(
+    code: npt.NDArray[np.int64], total: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the codes that occur, rising, and the place of each row's code among them."""
+    if total > max(len(code), _FEW):
+        seen, place = np.unique(code, return_inverse=True)
+        return seen, place.astype(np.int64)
+    occurs = np.bincount(code, minlength=total) > 0
+    return np.flatnonzero(occurs), (np.cumsum(occurs) - 1)[code]
 
 
 def levels_of(table: pl.DataFrame) -> dict[str, list[str]]:

@@ -8,7 +8,7 @@ import polars as pl
 from equipoise.errors import InvalidTable
 
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
-_ENDINGS = (*_SEPARATORS, ".parquet", ".arrow")
+_ENDINGS = (*_SEPARATORS, ".parquet", ".arrow", ".feather")
 _HINTS = {
     "utf-8": "save it as CSV in UTF-8",
     "more fields": "a row has more cells than the header: is a comma a decimal mark, or in a text?",
@@ -57,7 +57,7 @@ def read_texts(path: Path, name: str) -> pl.DataFrame:
     Parameters
     ----------
     path
-        CSV, TSV, Parquet or Arrow, by its ending.
+        CSV, TSV, Parquet, Arrow or Feather, by its ending.
     name
         Whose table it is, for messages.
 
@@ -84,7 +84,7 @@ def read_texts(path: Path, name: str) -> pl.DataFrame:
     try:
         if ending == ".parquet":
             return pl.read_parquet(path)
-        if ending == ".arrow":
+        if ending in {".arrow", ".feather"}:
             return pl.read_ipc(path)
         return _delimited(path, _SEPARATORS[ending], name)
     except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:

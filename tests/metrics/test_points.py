@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_curve
 
-from equipoise.adapt.points import seal, threshold
+from equipoise.metrics.points import seal, threshold
 
 SCORES = st.lists(st.tuples(st.integers(0, 20), st.booleans()), min_size=2, max_size=60).filter(
     lambda rows: len({label for _, label in rows}) == 2
