@@ -3,7 +3,7 @@
 import math
 import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from equipoise.errors import MissingExtra
 from equipoise.figures.frames import EVERYBODY, LOOKS, Look
@@ -100,14 +100,14 @@ def looks(panel: Panel, found: Arrangement) -> list[tuple[Group, Look]]:
     return [*first, *zip(panel.groups, LOOKS, strict=False)]
 
 
-def line(look: Look) -> dict[str, object]:
+def line(look: Look) -> dict[str, Any]:
     """Return how a group's line is drawn, as matplotlib takes it."""
     dashes = None if look.dashes is None else [float(part) for part in look.dashes.split()]
     style: object = "solid" if dashes is None else (0, dashes)
     return {"color": look.colour, "linestyle": style, "linewidth": 1.6}
 
 
-def marks(look: Look) -> dict[str, object]:
+def marks(look: Look) -> dict[str, Any]:
     """Return how a group's marks are drawn, as matplotlib takes it."""
     return {
         "marker": MARKERS[look.shape],
