@@ -277,3 +277,13 @@ def test_a_hundred_groups_keep_a_row_each_in_a_forest() -> None:
     heights = [float(e.get("cy", "")) for e in drawn(picture).iter(NAME + "circle")]
     assert len(set(heights)) == 100
     assert float(drawn(picture).get("viewBox", "").split()[3]) > max(heights)
+
+
+def test_a_standardised_difference_is_not_taken_for_the_crude_one() -> None:
+    contrast = {"contrast": "rest", "against": "rest"}
+    rows = [estimated({"sex": "F"}, -0.1, **contrast)]
+    rows.append(estimated({"sex": "F"}, -0.04, adjustment="standardised", **contrast))
+    picture = figures.contrasts(estimates_of(*rows), metric="auroc", texts=TEXTS)
+    names = {e.findtext(NAME + "title") for e in drawn(picture).iter(NAME + "text")}
+    assert {"F − rest", "F − rest (standardised)"} <= names
+    assert picture.count('r="4.6"') == 2

@@ -105,6 +105,7 @@ def test_bins_lose_no_image_and_limits_hold_what_was_observed(
     assert len(edges) <= bins + 1
     found = curves.reliability(negative, positive, edges, patients=patients)
     held = found.images > 0
+    assert held.all() or not found.images.any()
     assert found.images.sum() == (negative + positive).sum()
     assert found.rate[held] @ found.images[held] == pytest.approx(positive.sum())
     assert (found.low[held] <= found.rate[held]).all()

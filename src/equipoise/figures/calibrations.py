@@ -15,6 +15,8 @@ from equipoise.metrics import curves
 from equipoise.metrics.curves import Integers, Reliability
 from equipoise.words import Texts, say
 
+_UNITS = ("k", "M", "G", "T", "P", "E")
+
 MOST = 3
 """Groups in a panel: with limits at every point, more hide each other."""
 
@@ -226,18 +228,17 @@ def _sizes(
 
 
 def brief(images: int) -> str:
-    """Return a number of images in at most five letters, and a dash for none.
+    """Return a number of images in few letters, and a dash for none.
 
     Examples
     --------
-    >>> brief(0), brief(9999), brief(12_345)
-    ('–', '9999', '12k')
+    >>> brief(0), brief(9999), brief(12_345), brief(123_456), brief(45 * 10**12)
+    ('–', '9999', '12k', '123k', '45T')
     """
-    if not images:
-        return "–"
     if images < 10_000:
-        return str(images)
-    return f"{images / 1000:.0f}k" if images < 10_000_000 else f"{images / 1e6:.0f}M"
+        return str(images or "–")
+    power = min((len(str(images)) - 2) // 3, len(_UNITS))
+    return f"{images / 1000**power:.0f}{_UNITS[power - 1]}"
 
 
 def reliability_notes(made: Binned, texts: Texts) -> list[str]:

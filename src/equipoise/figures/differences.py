@@ -123,7 +123,9 @@ def contrast_name(span: Span, texts: Texts) -> str:
         against = span.against.removeprefix(f"{span.family[0]}=")
     else:
         against = span.against
-    return say(texts, "figure.against", group=group, against=against)
+    said = say(texts, "figure.against", group=group, against=against)
+    adjusted = span.adjustment != "crude"
+    return f"{said} ({named(texts, 'adjustment', span.adjustment)})" if adjusted else said
 
 
 def _band(axis: rows.Axis, tolerance: float | None, bottom: float, identity: str) -> list[Markup]:
