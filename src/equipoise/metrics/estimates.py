@@ -2,30 +2,30 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from equipoise.errors import InvalidConfiguration
 from equipoise.metrics.arms import Arms, arms
 from equipoise.metrics.counting import Counted, counted_of
 from equipoise.metrics.counts import count
 from equipoise.metrics.definitions import Minimum, metric
+from equipoise.metrics.describing import Answered, described
 from equipoise.metrics.groups import levels_of
 from equipoise.metrics.intervals import quantile
-from equipoise.metrics.limits import arm_limits, contrast_limits
-from equipoise.metrics.moments import Block, Moments, moments
+from equipoise.metrics.moments import Moments, moments
+from equipoise.metrics.multiplicity import benjamini_hochberg, holm, inverted
 from equipoise.metrics.numbers import Numbers, Question, numbers, questions
-from equipoise.metrics.ranges import range_row, ranges
-from equipoise.metrics.rows import Interval, Kind, Sheet, ordered_columns, rows
+from equipoise.metrics.rows import Figures, Interval, Kind, Sheet, rows
 from equipoise.metrics.samples import Population
 from equipoise.metrics.simultaneous import joint
+from equipoise.metrics.stacks import Stack, stacks
 from equipoise.metrics.tallies import tally
 from equipoise.tables import ESTIMATES, check
 
 Reals = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
 
 LEVEL = 0.95
 POINTWISE = (0.95, 0.90)
@@ -191,31 +191,27 @@ def answered(
     0
     """
     asked, found = counted
-    spans = ranges(sheet.compared, second.values, len(asked))
     rng = np.random.default_rng(plan.seed)
-    sets = [_placed(second.joint_values, span.members) for span in spans if span.several]
-    of_values = [block.covariance for block in second.joint_values]
-    groups = joint(of_values, LEVEL, rng, n=plan.draws, sets=sets)
-    of_differences = [block.covariance for block in second.joint_differences]
-    contrasts = joint(of_differences, LEVEL, rng, n=plan.draws)
-    critical = groups.critical, contrasts.critical
+    groups, contrasts = (
+        joint([block.covariance for block in blocks], LEVEL, rng, n=plan.draws)
+        for blocks in (second.joint_values, second.joint_differences)
+    )
+    stacked = stacks(asked, found, second, sheet.compared)
+    shape = len(asked), len(sheet.compared.names), len(sheet.compared.contrasts)
+    # Without a family nothing is assessable, and any z gives the same empty limits.
+    simultaneous = groups.critical or 1.0, contrasts.critical or 1.0
     intervals = [
-        _intervals(sheet, question, answer, (second, position), critical)
-        for position, (question, answer) in enumerate(zip(asked, found, strict=True))
+        *(
+            _interval(stacked, Kind("pointwise", at), (quantile(at),) * 2, shape)
+            for at in POINTWISE
+        ),
+        _interval(stacked, Kind("simultaneous", LEVEL), simultaneous, shape),
     ]
-    frames = [rows(sheet, asked, found, second.variance, intervals)]
-    by_chance = iter(groups.ranges)
-    for span in spans:
-        chance = next(by_chance) if span.several else None
-        values = found[span.question].value[second.values.member[span.members]]
-        frames.append(
-            ordered_columns(
-                range_row(sheet, asked[span.question], span, values=values, chance=chance),
-                sheet.attributes,
-            )
-        )
+    figures = _figures(stacked, found, second, shape, exploratory=_exploratory(sheet))
+    made = rows(sheet, asked, found, figures, intervals)
+    rest = described(sheet, Answered(asked, found, second), rng)
     return Estimated(
-        estimates=check(pl.concat(frames), ESTIMATES),
+        estimates=check(pl.concat([made, rest]), ESTIMATES),
         counts=sheet.counts,
         critical_groups=groups.critical,
         critical_contrasts=contrasts.critical,
@@ -225,34 +221,52 @@ def answered(
     )
 
 
-def _placed(blocks: Sequence[Block], members: Integers) -> tuple[int, Integers]:
-    """Return the block that members of the family are in, and their places in it."""
-    for position, block in enumerate(blocks):
-        if np.isin(members, block.members).all():
-            return position, np.searchsorted(block.members, members)
-    raise InvalidConfiguration("estimates: a range over groups that no block holds")
+def _exploratory(sheet: Sheet) -> bool:
+    return bool(sheet.counts["exploratory"].any())
 
 
-def _intervals(
-    sheet: Sheet,
-    question: Question,
-    found: Numbers,
-    where: tuple[Moments, int],
-    critical: tuple[float | None, float | None],
-) -> list[Interval]:
-    """Return the intervals of one question: pointwise at each level, and simultaneous."""
-    second, position = where
-    variance, fourth = second.variance[position], second.fourth[position]
-    kinds = [(Kind("pointwise", level), quantile(level), quantile(level)) for level in POINTWISE]
-    # Without a family nothing is assessable, and any z gives the same empty limits.
-    simultaneous = Kind("simultaneous", LEVEL), critical[0] or 1.0, critical[1] or 1.0
-    made, bounded = [], question.metric.bounded
-    for kind, z_group, z_contrast in [*kinds, simultaneous]:
-        own = arm_limits(found, variance, fourth, z=z_group, bounded=bounded)
-        limits = arm_limits(found, variance, fourth, z=z_contrast, bounded=bounded)
-        covariance = second.covariance[position]
-        three = contrast_limits(
-            found, variance, covariance, sheet.compared, limits, bounded=bounded
-        )
-        made.append(Interval(kind, own, three))
-    return made
+def _interval(
+    stacked: Sequence[Stack], kind: Kind, z: tuple[float, float], shape: tuple[int, int, int]
+) -> Interval:
+    """Return one interval of all questions, at the half-widths of groups and of contrasts."""
+    questions, arms, contrasts = shape
+    own = np.full((2, questions, arms), np.nan)
+    two = np.full((2, questions, contrasts), np.nan)
+    for one in stacked:
+        own[:, one.questions] = np.array(one.limits(z[0])).reshape(2, -1, arms)
+        two[:, one.questions] = np.array(one.differences(z[1])[1:]).reshape(2, -1, contrasts)
+    return Interval(kind, (own[0], own[1]), (two[0], two[1]))
+
+
+def _figures(
+    stacked: Sequence[Stack],
+    found: Sequence[Numbers],
+    second: Moments,
+    shape: tuple[int, int, int],
+    *,
+    exploratory: bool,
+) -> Figures:
+    """Return values, standard errors, and p-values that agree with the intervals."""
+    questions, arms, contrasts = shape
+    value = np.array([answer.value for answer in found]).reshape(questions, arms)
+    three = np.full((3, questions, contrasts), np.nan)  # difference, its variance, p
+    for one in stacked:
+        variance = one.variance[one.arms[0]] + one.variance[one.arms[1]] - 2.0 * one.covariance
+        rows = one.differences(1.0)[0], variance, inverted(partial(_pair, one))
+        three[:, one.questions] = np.array(rows).reshape(3, -1, contrasts)
+    error = np.where(np.isnan(three[0]), np.nan, np.sqrt(np.maximum(three[1], 0.0)))
+    adjust = benjamini_hochberg if exploratory else holm
+    return Figures(
+        value,
+        np.sqrt(second.variance).reshape(questions, arms),
+        three[0],
+        error,
+        three[2],
+        adjust(three[2].ravel()).reshape(questions, contrasts),
+        "Benjamini-Hochberg" if exploratory else "Holm",
+    )
+
+
+def _pair(stack: Stack, z: float) -> tuple[Reals, Reals]:
+    _, low, high = stack.differences(z)
+    return low, high

@@ -10,6 +10,13 @@ from scipy.special import ndtr, ndtri, stdtrit
 
 Reals = npt.NDArray[np.float64]
 
+_NODES = 2_048
+_DEEP = 20.0
+"""Beyond so many standard errors tails have no digits left, and quantiles grow in proportion."""
+
+_FAR = 1e100
+"""A quantile that is as good as infinite."""
+
 
 def quantile(level: float) -> float:
     """Return z of a two-sided interval.
@@ -30,7 +37,18 @@ def widened(z: float, freedom: Reals) -> Reals:
     >>> widened(1.959964, np.array([29.0])).round(3).tolist()
     [2.045]
     """
-    return np.asarray(stdtrit(np.maximum(freedom, 1.0), ndtr(z)), dtype=np.float64)
+    # By the lower tail, which keeps its digits however large z is.
+    degrees, tail = np.maximum(freedom, 1.0), ndtr(-min(z, _DEEP))
+    if len(degrees) <= _NODES:
+        return np.asarray(_student(degrees, tail) * max(1.0, z / _DEEP), dtype=np.float64)
+    # Of many at once, between values on a grid of 1 / freedom: right to 1e-6 of itself.
+    inverse = np.linspace(0.0, 1.0, _NODES + 1)
+    grid = _student(1.0 / np.maximum(inverse, 1e-9), tail) * max(1.0, z / _DEEP)
+    return np.asarray(np.exp(np.interp(1.0 / degrees, inverse, np.log(grid))), dtype=np.float64)
+
+
+def _student(freedom: Reals, tail: float) -> Reals:
+    return np.asarray(np.clip(-stdtrit(freedom, tail), 1e-100, _FAR), dtype=np.float64)
 
 
 def wilson(rate: Reals, trials: Reals, z: Reals | float) -> tuple[Reals, Reals]:

@@ -3,7 +3,6 @@
 import numpy as np
 import numpy.typing as npt
 
-from equipoise.metrics.arms import Arms
 from equipoise.metrics.intervals import (
     freedom,
     logit_limits,
@@ -15,6 +14,7 @@ from equipoise.metrics.intervals import (
 from equipoise.metrics.numbers import Numbers
 
 Reals = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
 Pair = tuple[Reals, Reals]
 
 
@@ -89,7 +89,7 @@ def contrast_limits(
     found: Numbers,
     variance: Reals,
     covariance: Reals,
-    compared: Arms,
+    arms: tuple[Integers, Integers],
     limits: Pair,
     *,
     bounded: bool = True,
@@ -102,8 +102,8 @@ def contrast_limits(
         Values of the arms.
     variance, covariance
         Of each arm, and of the two arms of each contrast.
-    compared
-        The contrasts.
+    arms
+        The two arms of each contrast.
     limits
         Low and high of each arm, at the z that the contrast shall have.
     bounded
@@ -111,18 +111,14 @@ def contrast_limits(
 
     Examples
     --------
-    >>> n, inside = np.array([40, 40]), np.ones((2, 1), dtype=bool)
+    >>> n = np.array([40, 40])
     >>> found = Numbers(np.array([0.5, 0.25]), n // 2, n, n, (n, n), (n, n), (None, None))
-    >>> from equipoise.metrics.arms import Contrast
-    >>> one = Contrast(0, 1, "reference", "sex=M")
-    >>> compared = Arms(inside, ("sex=F", "sex=M"), (one,), ({"sex": "F"}, {"sex": "M"}))
-    >>> limits = np.array([0.3, 0.2]), np.array([0.7, 0.3])
-    >>> made = contrast_limits(found, np.ones(2), np.zeros(1), compared, limits)
+    >>> arms, limits = (np.array([0]), np.array([1])), (np.array([0.3, 0.2]), np.array([0.7, 0.3]))
+    >>> made = contrast_limits(found, np.ones(2), np.zeros(1), arms, limits)
     >>> [float(part[0].round(3)) for part in made]
     [0.25, 0.044, 0.456]
     """
-    first = np.array([c.group for c in compared.contrasts], dtype=np.int64)
-    second = np.array([c.against for c in compared.contrasts], dtype=np.int64)
+    first, second = arms
     scale = np.sqrt(variance[first] * variance[second])
     together = np.divide(covariance, scale, out=np.zeros_like(covariance), where=scale > 0.0)
     low, high = mover(

@@ -73,33 +73,59 @@ class Sheet:
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """One interval of all arms and contrasts of one question.
+    """One interval of all questions.
 
     Parameters
     ----------
     kind
         Which it is.
     limits
-        Low and high of each arm, each of shape ``(arms,)``.
+        Low and high of each arm, each of shape ``(questions, arms)``.
     differences
-        Difference, low and high of each contrast, each of shape ``(contrasts,)``.
+        Low and high of each contrast, each of shape ``(questions, contrasts)``.
     """
 
     kind: Kind
     limits: tuple[Reals, Reals]
-    differences: tuple[Reals, Reals, Reals]
+    differences: tuple[Reals, Reals]
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """The numbers of all rows but the limits.
+
+    Parameters
+    ----------
+    value, error
+        Of each arm, shape ``(questions, arms)``: estimate and standard error.
+    difference, difference_error
+        Of each contrast, shape ``(questions, contrasts)``.
+    p, adjusted
+        Of each contrast: two-sided p-value, by itself and adjusted for the family.
+    adjusted_by
+        By whose method.
+    """
+
+    value: Reals
+    error: Reals
+    difference: Reals
+    difference_error: Reals
+    p: Reals
+    adjusted: Reals
+    adjusted_by: str
 
 
 def rows(
     sheet: Sheet,
     asked: Sequence[Question],
     found: Sequence[Numbers],
-    variance: Reals,
-    intervals: Sequence[Sequence[Interval]],
+    figures: Figures,
+    intervals: Sequence[Interval],
 ) -> pl.DataFrame:
     """Return a row per question, interval, and subgroup or contrast, in this order.
 
-    The numbers of a contrast are those of its group, not of what it is against.
+    The numbers of a contrast are those of its group, not of what it is against. P-values stand
+    beside the simultaneous interval of a contrast.
 
     Parameters
     ----------
@@ -107,53 +133,45 @@ def rows(
         What all share.
     asked, found
         The questions and the answers.
-    variance
-        Of each question and arm, shape ``(questions, arms)``.
-    intervals
-        Of each question, as many for each.
+    figures, intervals
+        What was computed of them.
 
     Examples
     --------
-    >>> from equipoise.metrics.arms import arms
-    >>> from equipoise.metrics.counting import counted_of
-    >>> from equipoise.metrics.counts import count
-    >>> from equipoise.metrics.definitions import Minimum, metric
-    >>> from equipoise.metrics.groups import subgroups
-    >>> from equipoise.metrics.numbers import numbers
-    >>> from equipoise.metrics.samples import population
-    >>> table = subgroups({"sex": ["F", "M"]})
+    >>> from equipoise import metrics
     >>> frame = pl.DataFrame({"sex": ["F", "M"] * 2, "label:x": [True, True, False, False],
     ...                       "score:x": [0.4, 0.3, 0.2, 0.1]})
-    >>> people = population(frame, table, patient=None)
-    >>> compared = arms(table, people.cells, {})
-    >>> sheet = Sheet(("sex",), count(people, table, candidate="probe"), compared, False)
-    >>> asked = Question(people.samples[0], metric("auroc"), None)
-    >>> counted = counted_of(asked.sample, compared, ranked=True)
-    >>> found = numbers(asked, counted, compared, Minimum(positives=2, negatives=2, patients=2))
-    >>> nothing = np.full(2, np.nan)
-    >>> one = Interval(Kind("pointwise", 0.9), (found.value, found.value), (nothing,) * 3)
-    >>> made = rows(sheet, [asked], [found], np.zeros((1, 5)), [[one]])
-    >>> made["sex", "contrast", "value", "status"].rows()[:2]
+    >>> table = metrics.subgroups({"sex": ["F", "M"]})
+    >>> few = metrics.Minimum(positives=2, negatives=2, patients=2)
+    >>> plan = metrics.Plan({}, ("auroc",), few, "probe")
+    >>> made = metrics.estimate(metrics.population(frame, table, patient=None), table, plan)
+    >>> made.estimates["sex", "contrast", "value", "status"].rows()[:2]
     [(None, None, 1.0, 'assessed'), ('F', None, None, 'not assessable')]
     """
     groups = len(sheet.compared.subgroups)
     layout = [*range(groups), *(contrast.group for contrast in sheet.compared.contrasts)]
-    base = pl.concat(
-        [sheet.people(question)[layout] for question in asked] or [_nobody(sheet)]
-    ).with_columns(_words(sheet, asked, found, variance))
-    kinds = [one.kind for one in intervals[0]] if intervals else []
+    people = [sheet.people(question)[layout] for question in asked]
+    base = pl.concat(people or [_nobody(sheet)]).with_columns(
+        _words(sheet, asked, found, figures.error**2)
+    )
+    kinds = [one.kind for one in intervals]
     # (question, interval, row): each row of the base once per interval.
-    index = np.arange(base.height).reshape(len(asked), 1, -1)
-    index = np.broadcast_to(index, (len(asked), len(kinds), index.shape[2]))
-    three = _numbers(found, intervals, groups)
-    per_kind = np.broadcast_to(np.arange(len(kinds))[None, :, None], index.shape).ravel()
+    shape = len(asked), len(kinds), len(layout)
+    index = np.broadcast_to(np.arange(base.height).reshape(len(asked), 1, -1), shape)
+    per_kind = np.broadcast_to(np.arange(len(kinds))[None, :, None], shape).ravel()
+    numbers = _numbers(figures, intervals, groups, shape)
+    tested = numbers["p_adjusted"].ravel()
     made = base[index.ravel()].with_columns(
-        *[pl.Series(name, column).fill_nan(None) for name, column in three.items()],
+        *[pl.Series(name, column.ravel()).fill_nan(None) for name, column in numbers.items()],
+        pl.Series("adjusted_by", [figures.adjusted_by])[np.zeros(len(tested), dtype=np.int64)],
         level=pl.Series([kind.level for kind in kinds], dtype=pl.Float64)[per_kind],
         interval=pl.Series([kind.interval for kind in kinds], dtype=pl.String)[per_kind],
         adjustment=pl.lit("crude"),
+        chance=pl.lit(None, dtype=pl.Float64),
+        corrected=pl.lit(None, dtype=pl.Float64),
     )
-    return ordered_columns(made, sheet.attributes)
+    said = pl.when(pl.col("p_adjusted").is_not_null()).then(pl.col("adjusted_by"))
+    return ordered_columns(made.with_columns(adjusted_by=said), sheet.attributes)
 
 
 def _nobody(sheet: Sheet) -> pl.DataFrame:
@@ -161,16 +179,24 @@ def _nobody(sheet: Sheet) -> pl.DataFrame:
 
 
 def _numbers(
-    found: Sequence[Numbers], intervals: Sequence[Sequence[Interval]], groups: int
+    figures: Figures, intervals: Sequence[Interval], groups: int, shape: tuple[int, int, int]
 ) -> dict[str, Reals]:
-    """Return value, low and high of each row."""
-    columns: dict[str, list[Reals]] = {"value": [], "low": [], "high": []}
-    for answer, several in zip(found, intervals, strict=True):
-        for one in several:
-            own = answer.value, *one.limits
-            for name, group, contrast in zip(columns, own, one.differences, strict=True):
-                columns[name] += [group[:groups], contrast]
-    return {name: np.concatenate([np.zeros(0), *parts]) for name, parts in columns.items()}
+    """Return the numbers of each row, each of shape ``(questions, intervals, rows)``."""
+    names = ("value", "low", "high", "standard_error", "p_value", "p_adjusted")
+    made = {name: np.full(shape, np.nan) for name in names}
+    made["value"][:, :, :groups] = figures.value[:, None, :groups]
+    made["value"][:, :, groups:] = figures.difference[:, None]
+    error = np.where(np.isnan(figures.value), np.nan, figures.error)
+    made["standard_error"][:, :, :groups] = error[:, None, :groups]
+    made["standard_error"][:, :, groups:] = figures.difference_error[:, None]
+    for place, one in enumerate(intervals):
+        for name, own, two in zip(("low", "high"), one.limits, one.differences, strict=True):
+            made[name][:, place, :groups] = own[:, :groups]
+            made[name][:, place, groups:] = two
+        if one.kind.interval == "simultaneous":
+            made["p_value"][:, place, groups:] = figures.p
+            made["p_adjusted"][:, place, groups:] = figures.adjusted
+    return made
 
 
 def _words(

@@ -168,6 +168,22 @@ COUNTS = Contract(
 )
 """Additive cells; histograms of the score by label on 256 equal bins of [0, 1]."""
 
+CONTRASTS = ("reference", "rest", "overall")
+"""What a group is compared with."""
+
+DESCRIPTIONS = (
+    "range",
+    "ratio",
+    "worst",
+    "between_group_variance",
+    "equity_scaled_sum",
+    "equity_scaled_std",
+    "equalised_odds_difference",
+    "equalised_odds_mean",
+    "equal_opportunity_difference",
+)
+"""What is said of all groups together; never judged."""
+
 ESTIMATES = Contract(
     "estimates",
     "estimate",
@@ -176,7 +192,7 @@ ESTIMATES = Contract(
         "candidate": _TEXT,
         "operating_point": Column("text", nullable=True),
         "metric": _TEXT,
-        "contrast": Column("text", nullable=True, among=("reference", "rest", "range")),
+        "contrast": Column("text", nullable=True, among=(*CONTRASTS, *DESCRIPTIONS)),
         "against": Column("text", nullable=True),
         "adjustment": _TEXT,
         "value": Column("real", nullable=True),
@@ -190,6 +206,13 @@ ESTIMATES = Contract(
         "n_patients": _N,
         "n_positive": _N,
         "n_negative": _N,
+        "standard_error": _REAL,
+        "error_bound": _REAL,
+        "p_value": _REAL,
+        "p_adjusted": _REAL,
+        "adjusted_by": _NAME,
+        "chance": _REAL,
+        "corrected": _REAL,
         "method": _TEXT,
         "status": Column("text", among=("assessed", "not assessable", "description")),
         "reason": Column("text", nullable=True),

@@ -1,0 +1,187 @@
+"""What describes an attribute set as a whole, as rows of the table *estimates*; none is judged."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from equipoise.metrics.arms import Arms
+from equipoise.metrics.definitions import Metric
+from equipoise.metrics.descriptions import Description, Measured, descriptions
+from equipoise.metrics.groups import known, named, restricted
+from equipoise.metrics.moments import Moments
+from equipoise.metrics.numbers import Numbers, Question
+from equipoise.metrics.rows import Sheet, ordered_columns
+
+Reals = npt.NDArray[np.float64]
+
+_DRAWS = 2_000
+_SCALED = ("equity_scaled_sum", "equity_scaled_std")
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """All questions, the answers, and their second moments.
+
+    Parameters
+    ----------
+    asked, found, second
+        Of `moments`.
+    """
+
+    asked: Sequence[Question]
+    found: Sequence[Numbers]
+    second: Moments
+
+
+def described(sheet: Sheet, answered: Answered, rng: np.random.Generator) -> pl.DataFrame:
+    """Return range, ratio, worst group, variance between groups, and odds of each attribute set.
+
+    Over the known levels of one attribute, or the known intersections of several; `against` names
+    the attributes. Each has what chance alone would make of it, and its value with that taken off.
+
+    Parameters
+    ----------
+    sheet
+        What all rows share.
+    answered
+        What was asked and found.
+    rng
+        Where the draws come from.
+
+    Examples
+    --------
+    >>> from equipoise import metrics
+    >>> rows = pl.DataFrame({"sex": ["F", "M"] * 4, "label:x": [True, True, False, False] * 2,
+    ...                      "score:x": [0.8, 0.9, 0.2, 0.3, 0.7, 0.6, 0.1, 0.65]})
+    >>> table = metrics.subgroups({"sex": ["F", "M"]})
+    >>> few = metrics.Minimum(positives=2, negatives=2, patients=2)
+    >>> plan = metrics.Plan({}, ("auroc",), few, "probe")
+    >>> made = metrics.estimate(metrics.population(rows, table, patient=None), table, plan)
+    >>> found = made.estimates.filter(pl.col("status") == "description")
+    >>> found["contrast", "against", "value"].rows()[:2]
+    [('range', 'sex', 0.25), ('ratio', 'sex', 0.75)]
+    """
+    several = _covariances(answered)
+    rows: list[dict[str, object]] = []
+    for together in _together(answered.asked):
+        first = answered.asked[together[0]]
+        for attributes, arms in _sets(sheet.compared).items():
+            names = [named(sheet.compared.subgroups[arm]) for arm in arms]
+            measured = [_measured(answered, several[q], q, arms) for q in together]
+            metrics = {m.name: m for m in (answered.asked[q].metric for q in together)}
+            rows += [
+                _row(first, attributes, one)
+                for one in descriptions(names, measured, rng, draws=_DRAWS)
+                if _says(metrics.get(one.metric), one.contrast)
+            ]
+    return _frame(sheet, rows)
+
+
+def _says(metric: Metric | None, contrast: str) -> bool:
+    """Return whether a description means anything for a metric."""
+    if metric is None:
+        return True
+    if not metric.bounded and contrast in {"ratio", *_SCALED}:
+        return False
+    return metric.worse is not None or contrast not in {"worst", *_SCALED}
+
+
+def _together(asked: Sequence[Question]) -> list[list[int]]:
+    """Return the questions of each finding and operating point; what needs none goes alone."""
+    found: dict[tuple[str, str | None], list[int]] = {}
+    for position, question in enumerate(asked):
+        found.setdefault((question.sample.finding, question.point), []).append(position)
+    return list(found.values())
+
+
+def _sets(compared: Arms) -> dict[str, list[int]]:
+    """Return attribute set in words → the subgroups of its known levels."""
+    sets: dict[str, list[int]] = {}
+    for position, group in enumerate(compared.subgroups):
+        if restricted(group) and known(group):
+            sets.setdefault(" × ".join(restricted(group)), []).append(position)
+    return sets
+
+
+def _covariances(answered: Answered) -> list[tuple[Mapping[int, int], Reals]]:
+    """Return for each question where each assessable subgroup stands in its covariance matrix."""
+    second = answered.second
+    made: list[tuple[Mapping[int, int], Reals]] = []
+    for question in range(len(answered.asked)):
+        blocks = (b for b in second.joint_values if question in second.values.question[b.members])
+        block = next(blocks, None)
+        if block is None:
+            made.append(({}, np.zeros((0, 0))))
+            continue
+        mine = np.flatnonzero(second.values.question[block.members] == question)
+        arms = second.values.member[block.members[mine]]
+        places = {int(arm): place for place, arm in enumerate(arms)}
+        made.append((places, block.covariance[np.ix_(mine, mine)]))
+    return made
+
+
+def _measured(
+    answered: Answered, known_of: tuple[Mapping[int, int], Reals], question: int, arms: list[int]
+) -> Measured:
+    metric, found = answered.asked[question].metric, answered.found[question]
+    places, matrix = known_of
+    covariance = np.full((len(arms), len(arms)), np.nan)
+    there = [place for place, arm in enumerate(arms) if arm in places]
+    mine = [places[arms[place]] for place in there]
+    covariance[np.ix_(there, there)] = matrix[np.ix_(mine, mine)]
+    overall, worse = float(found.value[0]), metric.worse or "low"
+    return Measured(metric.name, found.value[arms], covariance, overall, worse)
+
+
+def _row(question: Question, attributes: str, one: Description) -> dict[str, object]:
+    return {
+        "finding": question.sample.finding,
+        "operating_point": question.point,
+        "metric": one.metric,
+        "contrast": one.contrast,
+        "against": attributes,
+        "value": one.value,
+        "chance": one.chance,
+        "corrected": one.corrected,
+        "reason": one.reason,
+    }
+
+
+def _frame(sheet: Sheet, rows: Sequence[Mapping[str, object]]) -> pl.DataFrame:
+    """Return rows of the estimates; the numbers of images and patients are those of everybody."""
+    text = ("finding", "operating_point", "metric", "contrast", "against", "reason")
+    schema = {name: pl.String() for name in text} | {
+        name: pl.Float64() for name in ("value", "chance", "corrected")
+    }
+    frame = pl.DataFrame(list(rows), schema=schema).with_columns(
+        pl.col("value", "chance", "corrected").fill_nan(None)
+    )
+    everybody = sheet.counts.filter(
+        pl.all_horizontal(pl.col(name).is_null() for name in sheet.attributes)
+    ).unique("finding", keep="first", maintain_order=True)
+    people = everybody.select(
+        "finding",
+        "candidate",
+        *sheet.attributes,
+        *("n_images", "n_patients", "n_positive", "n_negative", "exploratory"),
+    )
+    nothing = pl.lit(None, dtype=pl.Float64)
+    made = frame.join(people, on="finding", how="left", maintain_order="left").with_columns(
+        adjustment=pl.lit("crude"),
+        low=nothing,
+        high=nothing,
+        level=nothing,
+        interval=pl.lit(None, dtype=pl.String),
+        events=pl.lit(None, dtype=pl.Int64),
+        trials=pl.lit(None, dtype=pl.Int64),
+        standard_error=nothing,
+        p_value=nothing,
+        p_adjusted=nothing,
+        adjusted_by=pl.lit(None, dtype=pl.String),
+        method=pl.lit("a description of all groups together, not to be judged"),
+        status=pl.lit("description"),
+    )
+    return ordered_columns(made, sheet.attributes)
