@@ -5,10 +5,10 @@ import pytest
 from equipoise import metrics
 from equipoise.errors import UnknownName
 from equipoise.metrics.arms import Arms, arms
-from equipoise.metrics.estimates import estimate
+from equipoise.metrics.estimates import answers, estimate
 from equipoise.metrics.intervals import logit_limits, mover, wilson
 from equipoise.metrics.moments import Moments, moments
-from equipoise.metrics.numbers import numbers, questions
+from equipoise.metrics.numbers import questions
 from tests.metrics.made import POINT, SMALL, estimated, own, people
 
 AB = {"group": ["A", "B"]}
@@ -46,7 +46,7 @@ def test_clustered_errors_are_those_of_a_bootstrap_of_patients() -> None:
     assert np.sqrt(second.variance[0, a]) == pytest.approx(errors["sensitivity"], rel=0.08)
     assert np.sqrt(second.variance[1, a]) == pytest.approx(errors["ppv"], rel=0.08)
     first = np.flatnonzero(second.differences.question == 0)[0]
-    of_contrast = np.sqrt(second.joint_differences[first, first])
+    of_contrast = np.sqrt(second.joint_differences[0].covariance[first, first])
     assert of_contrast == pytest.approx(errors["contrast"], rel=0.08)
     independent = np.sqrt(
         second.variance[0, a] + second.variance[0, compared.names.index("group=B")]
@@ -60,8 +60,8 @@ def engine(rows: pl.DataFrame, names: list[str]) -> tuple[Arms, Moments]:
     sample = metrics.population(rows, table, patient="patient_id", points=POINT)
     compared = arms(table, sample.cells, {"group": "B"})
     asked = questions(sample.samples, [metrics.metric(name) for name in names])
-    found = [numbers(question, compared, SMALL) for question in asked]
-    return compared, moments(asked, found, compared, patients=sample.patients)
+    counted, found = answers(asked, compared, SMALL)
+    return compared, moments(asked, counted, found, compared, patients=sample.patients)
 
 
 @pytest.mark.parametrize(("images", "decimals"), [(1, None), (3, None), (3, 1)])

@@ -12,7 +12,13 @@ from equipoise import registry
 from equipoise.errors import InvalidConfiguration
 
 Cell = Literal["tp", "fp", "tn", "fn"]
-Loss = Callable[[npt.NDArray[np.float64], npt.NDArray[np.bool_]], npt.NDArray[np.float64]]
+Reals = npt.NDArray[np.float64]
+Loss = Callable[[Reals, npt.NDArray[np.bool_]], Reals]
+Composite = Callable[[Reals], tuple[Reals, Reals]]
+"""Cells ``(4, arms)`` in the order tp, fp, tn, fn → value ``(arms,)``, gradient ``(4, arms)``."""
+Functional = Callable[[Reals, Reals, Reals], tuple[Reals, Reals]]
+"""Negatives and positives ``(arms, levels)``, scores ``(levels,)`` → value ``(arms,)`` and its
+derivative by the count of negatives and of positives ``(arms, 2, levels)``."""
 
 METRICS = {
     "auroc": "equipoise.metrics.definitions:auroc",
@@ -55,7 +61,9 @@ class Metric:
         As it stands in the estimates.
     kind
         *rate*: events over trials, in cells of the confusion matrix at an operating point.
-        *mean*: of a loss per image, in [0, 1]. *ranking*: AUROC.
+        *composite*: any other function of these cells that does not change if all are doubled.
+        *mean*: of a loss per image, in [0, 1]. *ranking*: AUROC. *functional*: any other function
+        of the scores of both classes that does not change if all images are doubled.
     counted
         What its trials are, in words, for the message when they are too few.
     events, trials
@@ -64,20 +72,38 @@ class Metric:
         Which minimum the trials of a rate must reach.
     loss
         Scores and labels, shape ``(n,)`` → loss, shape ``(n,)``, of a mean.
+    composite, functional
+        The function of these kinds; what it gives is a value and its derivative by the counts.
+    across
+        Of a ranking: the class that is of the group, against the other class of everybody.
+    worse
+        Which values are the worse; None where neither end is.
+    bounded
+        Whether it lies in [0, 1], so that its interval is made on the logit scale.
     """
 
     name: str
-    kind: Literal["rate", "mean", "ranking"]
+    kind: Literal["rate", "composite", "mean", "ranking", "functional"]
     counted: str = "images"
     events: tuple[Cell, ...] = ()
     trials: tuple[Cell, ...] = ()
-    scarce: Literal["positives", "negatives"] = "positives"
+    scarce: Literal["positives", "negatives", "patients"] = "positives"
     loss: Loss | None = None
+    composite: Composite | None = None
+    functional: Functional | None = None
+    across: Literal["positives", "negatives"] | None = None
+    worse: Literal["low", "high"] | None = "low"
+    bounded: bool = True
 
     @property
     def thresholded(self) -> bool:
         """Whether it needs an operating point."""
-        return self.kind == "rate"
+        return self.kind in {"rate", "composite"}
+
+    @property
+    def ranked(self) -> bool:
+        """Whether it rests on positives and on negatives both."""
+        return self.kind in {"ranking", "functional", "composite"}
 
 
 def metric(name: str) -> Metric:
@@ -171,7 +197,7 @@ def brier() -> Metric:
     >>> brier().loss(np.array([0.25]), np.array([True])).tolist()
     [0.5625]
     """
-    return Metric("brier", "mean", loss=squared_error)
+    return Metric("brier", "mean", loss=squared_error, worse="high")
 
 
 def squared_error(

@@ -1,34 +1,31 @@
 """From predictions to the table *estimates*: every subgroup, contrast and interval of one call."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from equipoise.metrics.arms import arms
+from equipoise.errors import InvalidConfiguration
+from equipoise.metrics.arms import Arms, arms
+from equipoise.metrics.counting import Counted, counted_of
 from equipoise.metrics.counts import count
 from equipoise.metrics.definitions import Minimum, metric
 from equipoise.metrics.groups import levels_of
 from equipoise.metrics.intervals import quantile
 from equipoise.metrics.limits import arm_limits, contrast_limits
-from equipoise.metrics.moments import Moments, moments
+from equipoise.metrics.moments import Block, Moments, moments
 from equipoise.metrics.numbers import Numbers, Question, numbers, questions
 from equipoise.metrics.ranges import range_row, ranges
-from equipoise.metrics.rows import (
-    Kind,
-    Sheet,
-    contrast_rows,
-    group_rows,
-    ordered_columns,
-    with_methods,
-)
+from equipoise.metrics.rows import Interval, Kind, Sheet, ordered_columns, rows
 from equipoise.metrics.samples import Population
 from equipoise.metrics.simultaneous import joint
+from equipoise.metrics.tallies import tally
 from equipoise.tables import ESTIMATES, check
 
 Reals = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
 
 LEVEL = 0.95
 POINTWISE = (0.95, 0.90)
@@ -120,12 +117,39 @@ def estimate(people: Population, table: pl.DataFrame, plan: Plan) -> Estimated:
     """
     compared = arms(table, people.cells, plan.references)
     asked = questions(people.samples, [metric(name) for name in plan.metrics])
-    found = [numbers(question, compared, plan.minimum) for question in asked]
-    second = moments(asked, found, compared, patients=people.patients)
-    counts = count(people, table, candidate=plan.candidate)
+    counted, found = answers(asked, compared, plan.minimum)
+    second = moments(asked, counted, found, compared, patients=people.patients)
+    tallies = {id(one.sample): one.tally for one in counted}
+    known = [tallies.get(id(sample)) or tally(sample) for sample in people.samples]
+    counts = count(people, table, candidate=plan.candidate, tallies=known)
     sheet = Sheet(tuple(levels_of(table)), counts, compared, people.clustered)
     unscored = {sample.finding: sample.unscored for sample in people.samples}
     return answered((asked, found), second, sheet, plan, unscored=unscored)
+
+
+def answers(
+    asked: Sequence[Question], compared: Arms, minimum: Minimum
+) -> tuple[list[Counted], list[Numbers]]:
+    """Return what is counted for each question, once per finding, and the answer to it.
+
+    Examples
+    --------
+    >>> from equipoise.metrics.samples import Sample
+    >>> code = np.arange(4)
+    >>> sample = Sample("x", np.array([0.1, 0.3, 0.2, 0.4]), code > 1, code, code * 0, {}, 0)
+    >>> compared = Arms(np.ones((1, 1), dtype=bool), ("everybody",), (), ({"sex": None},))
+    >>> few = Minimum(positives=2, negatives=2, patients=2)
+    >>> answers(questions((sample,), [metric("auroc")]), compared, few)[1][0].value.tolist()
+    [0.75]
+    """
+    ranked = {id(q.sample) for q in asked if not q.metric.thresholded}
+    samples = {id(q.sample): q.sample for q in asked}
+    made = {
+        key: counted_of(sample, compared, ranked=key in ranked) for key, sample in samples.items()
+    }
+    counted = [made[id(question.sample)] for question in asked]
+    found = [numbers(q, of, compared, minimum) for q, of in zip(asked, counted, strict=True)]
+    return counted, found
 
 
 def answered(
@@ -160,8 +184,8 @@ def answered(
     >>> people = population(rows, table, patient=None)
     >>> compared = arms(table, people.cells, {})
     >>> asked = questions(people.samples, [metric("auroc")])
-    >>> found = [numbers(question, compared, plan.minimum) for question in asked]
-    >>> second = moments(asked, found, compared, patients=1)
+    >>> counted, found = answers(asked, compared, plan.minimum)
+    >>> second = moments(asked, counted, found, compared, patients=1)
     >>> sheet = Sheet(("sex",), count(people, table, candidate="probe"), compared, False)
     >>> answered((asked, found), second, sheet, plan, unscored={}).family_groups
     0
@@ -169,23 +193,29 @@ def answered(
     asked, found = counted
     spans = ranges(sheet.compared, second.values, len(asked))
     rng = np.random.default_rng(plan.seed)
-    sets = [span.members for span in spans if span.several]
-    groups = joint(second.joint_values, LEVEL, rng, n=plan.draws, sets=sets)
-    contrasts = joint(second.joint_differences, LEVEL, rng, n=plan.draws)
+    sets = [_placed(second.joint_values, span.members) for span in spans if span.several]
+    of_values = [block.covariance for block in second.joint_values]
+    groups = joint(of_values, LEVEL, rng, n=plan.draws, sets=sets)
+    of_differences = [block.covariance for block in second.joint_differences]
+    contrasts = joint(of_differences, LEVEL, rng, n=plan.draws)
     critical = groups.critical, contrasts.critical
-    frames = [
-        frame
+    intervals = [
+        _intervals(sheet, question, answer, (second, position), critical)
         for position, (question, answer) in enumerate(zip(asked, found, strict=True))
-        for frame in _frames(sheet, question, answer, (second, position), critical)
     ]
+    frames = [rows(sheet, asked, found, second.variance, intervals)]
     by_chance = iter(groups.ranges)
     for span in spans:
         chance = next(by_chance) if span.several else None
         values = found[span.question].value[second.values.member[span.members]]
-        frames.append(range_row(sheet, asked[span.question], span, values=values, chance=chance))
-    rows = pl.concat([ordered_columns(frame, sheet.attributes) for frame in frames])
+        frames.append(
+            ordered_columns(
+                range_row(sheet, asked[span.question], span, values=values, chance=chance),
+                sheet.attributes,
+            )
+        )
     return Estimated(
-        estimates=check(rows, ESTIMATES),
+        estimates=check(pl.concat(frames), ESTIMATES),
         counts=sheet.counts,
         critical_groups=groups.critical,
         critical_contrasts=contrasts.critical,
@@ -195,26 +225,34 @@ def answered(
     )
 
 
-def _frames(
+def _placed(blocks: Sequence[Block], members: Integers) -> tuple[int, Integers]:
+    """Return the block that members of the family are in, and their places in it."""
+    for position, block in enumerate(blocks):
+        if np.isin(members, block.members).all():
+            return position, np.searchsorted(block.members, members)
+    raise InvalidConfiguration("estimates: a range over groups that no block holds")
+
+
+def _intervals(
     sheet: Sheet,
     question: Question,
     found: Numbers,
     where: tuple[Moments, int],
     critical: tuple[float | None, float | None],
-) -> Iterator[pl.DataFrame]:
-    """Yield the rows of one question: pointwise at each level, and simultaneous."""
+) -> list[Interval]:
+    """Return the intervals of one question: pointwise at each level, and simultaneous."""
     second, position = where
     variance, fourth = second.variance[position], second.fourth[position]
     kinds = [(Kind("pointwise", level), quantile(level), quantile(level)) for level in POINTWISE]
     # Without a family nothing is assessable, and any z gives the same empty limits.
     simultaneous = Kind("simultaneous", LEVEL), critical[0] or 1.0, critical[1] or 1.0
+    made, bounded = [], question.metric.bounded
     for kind, z_group, z_contrast in [*kinds, simultaneous]:
-        limits = arm_limits(found, variance, fourth, z=z_group)
-        rows = group_rows(sheet, question, found, limits, kind)
-        yield with_methods(rows, sheet, question, found, variance)
-        limits = arm_limits(found, variance, fourth, z=z_contrast)
+        own = arm_limits(found, variance, fourth, z=z_group, bounded=bounded)
+        limits = arm_limits(found, variance, fourth, z=z_contrast, bounded=bounded)
+        covariance = second.covariance[position]
         three = contrast_limits(
-            found, variance, second.covariance[position], sheet.compared, limits
+            found, variance, covariance, sheet.compared, limits, bounded=bounded
         )
-        rows = contrast_rows(sheet, question, found, three, kind)
-        yield with_methods(rows, sheet, question, found, variance)
+        made.append(Interval(kind, own, three))
+    return made

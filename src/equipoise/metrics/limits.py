@@ -18,12 +18,15 @@ Reals = npt.NDArray[np.float64]
 Pair = tuple[Reals, Reals]
 
 
-def arm_limits(found: Numbers, variance: Reals, fourth: Reals, *, z: float) -> Pair:
+def arm_limits(
+    found: Numbers, variance: Reals, fourth: Reals, *, z: float, bounded: bool = True
+) -> Pair:
     """Return low and high of each arm, shape ``(arms,)``, NaN where it is not assessable.
 
     Rates: Wilson at the effective number of trials. AUROC and means: logit scale, Student's t;
     where the variance is zero, as at an AUROC of 1, Wilson with a patient of the smaller class
-    as one trial, which is wider than any ranking of so many patients needs.
+    as one trial, which is wider than any ranking of so many patients needs. What does not lie in
+    [0, 1]: its own scale, Student's t.
 
     Parameters
     ----------
@@ -33,6 +36,8 @@ def arm_limits(found: Numbers, variance: Reals, fourth: Reals, *, z: float) -> P
         Sums over patients of squares and fourth powers of the influence values.
     z
         Half-width in standard errors.
+    bounded
+        Whether the metric lies in [0, 1].
 
     Examples
     --------
@@ -49,17 +54,23 @@ def arm_limits(found: Numbers, variance: Reals, fourth: Reals, *, z: float) -> P
         trials = found.trials[fine].astype(np.float64)
         low[fine], high[fine] = rate_limits(value, variance[fine], trials, patients, z)
         return low, high
-    flat = is_flat(found, variance)
+    flat = is_flat(found, variance, bounded=bounded)
     low[flat], high[flat] = wilson(found.value[flat], found.patients[flat].astype(np.float64), z)
     smooth = fine & ~flat
     degrees = freedom(variance[smooth], fourth[smooth], found.patients[smooth].astype(np.float64))
-    error = np.sqrt(variance[smooth])
-    low[smooth], high[smooth] = logit_limits(found.value[smooth], error, widened(z, degrees))
+    error, width = np.sqrt(variance[smooth]), widened(z, degrees)
+    if bounded:
+        low[smooth], high[smooth] = logit_limits(found.value[smooth], error, width)
+    else:
+        low[smooth] = found.value[smooth] - width * error
+        high[smooth] = found.value[smooth] + width * error
     return low, high
 
 
-def is_flat(found: Numbers, variance: Reals) -> npt.NDArray[np.bool_]:
+def is_flat(found: Numbers, variance: Reals, *, bounded: bool = True) -> npt.NDArray[np.bool_]:
     """Return which assessable arms have no variance or a value at the edge, shape ``(arms,)``.
+
+    Without bounds there is no edge: an estimate without variance has an interval of no width.
 
     Examples
     --------
@@ -68,12 +79,20 @@ def is_flat(found: Numbers, variance: Reals) -> npt.NDArray[np.bool_]:
     >>> is_flat(found, np.array([0.0])).tolist()
     [True]
     """
+    if not bounded:
+        return np.zeros(len(variance), dtype=bool)
     inner = (found.value > 0.0) & (found.value < 1.0)
     return found.assessable & ~((variance > 0.0) & inner)
 
 
 def contrast_limits(
-    found: Numbers, variance: Reals, covariance: Reals, compared: Arms, limits: Pair
+    found: Numbers,
+    variance: Reals,
+    covariance: Reals,
+    compared: Arms,
+    limits: Pair,
+    *,
+    bounded: bool = True,
 ) -> tuple[Reals, Reals, Reals]:
     """Return difference, low and high of each contrast, shape ``(contrasts,)``.
 
@@ -87,6 +106,8 @@ def contrast_limits(
         The contrasts.
     limits
         Low and high of each arm, at the z that the contrast shall have.
+    bounded
+        Whether the metric lies in [0, 1].
 
     Examples
     --------
@@ -109,4 +130,6 @@ def contrast_limits(
         (found.value[second], limits[0][second], limits[1][second]),
         np.clip(together, -1.0, 1.0),
     )
-    return found.value[first] - found.value[second], np.maximum(low, -1.0), np.minimum(high, 1.0)
+    if bounded:
+        low, high = np.maximum(low, -1.0), np.minimum(high, 1.0)
+    return found.value[first] - found.value[second], low, high

@@ -7,14 +7,17 @@ import numpy as np
 import numpy.typing as npt
 
 from equipoise.metrics.arms import Arms
-from equipoise.metrics.counts import flags, images, patients
+from equipoise.metrics.counting import Counted, exact_histogram, histograms
 from equipoise.metrics.definitions import Metric, Minimum
-from equipoise.metrics.placements import placements
 from equipoise.metrics.samples import Sample
+from equipoise.metrics.tallies import NEGATIVE, POSITIVE, images, patients
+from equipoise.metrics.wins import auroc_of
 
 Reals = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
+
+_CELLS = ("tp", "fp", "tn", "fn")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,20 +37,6 @@ class Question:
     sample: Sample
     metric: Metric
     point: str | None
-
-    def trials(self) -> Flags:
-        """Return which images the metric is over, shape ``(n,)``."""
-        if self.point is None:
-            return np.ones(len(self.sample.label), dtype=bool)
-        return flags(self.sample, self.point, self.metric.trials)
-
-    def outcome(self) -> Reals:
-        """Return event (1) or none (0), or the loss, of each image, shape ``(n,)``."""
-        if self.metric.loss is not None:
-            return self.metric.loss(self.sample.score.astype(np.float64), self.sample.label)
-        if self.point is None:
-            return self.sample.label.astype(np.float64)
-        return flags(self.sample, self.point, self.metric.events).astype(np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +92,15 @@ def questions(samples: tuple[Sample, ...], metrics: list[Metric]) -> list[Questi
     ]
 
 
-def numbers(question: Question, compared: Arms, minimum: Minimum) -> Numbers:
+def numbers(question: Question, counted: Counted, compared: Arms, minimum: Minimum) -> Numbers:
     """Return the answer to one question for all arms.
 
     Parameters
     ----------
     question
         What is asked.
+    counted
+        What is counted of its finding.
     compared
         The arms.
     minimum
@@ -117,34 +108,63 @@ def numbers(question: Question, compared: Arms, minimum: Minimum) -> Numbers:
 
     Examples
     --------
+    >>> from equipoise.metrics.counting import counted_of
     >>> from equipoise.metrics.definitions import metric
     >>> from equipoise.metrics.samples import Sample
     >>> code = np.arange(4)
     >>> sample = Sample("x", np.array([0.1, 0.3, 0.2, 0.4]), code > 1, code, code * 0, {}, 0)
     >>> compared = Arms(np.ones((1, 1), dtype=bool), ("everybody",), (), ({"sex": None},))
     >>> few = Minimum(positives=2, negatives=2, patients=2)
-    >>> numbers(Question(sample, metric("auroc"), None), compared, few).value.tolist()
+    >>> asked = Question(sample, metric("auroc"), None)
+    >>> numbers(asked, counted_of(sample, compared, ranked=True), compared, few).value.tolist()
     [0.75]
     """
-    sample, inside = question.sample, compared.inside
-    positive = images(sample, sample.label, inside), patients(sample, sample.label, inside)
-    negative = images(sample, ~sample.label, inside), patients(sample, ~sample.label, inside)
-    trial = question.trials()
-    counted = images(sample, trial, inside), patients(sample, trial, inside)
-    lacking = lacking_of(question.metric, compared.names, (positive, negative, counted), minimum)
+    metric, point = question.metric, question.point
+    positive, negative = sides(metric, counted)
+    trial = metric.trials if metric.kind == "rate" else (*NEGATIVE, *POSITIVE)
+    people = (counted.tally, point, trial, compared.inside)
+    trials = images(*people), patients(*people)
+    lacking = lacking_of(metric, compared.names, (positive, negative, trials), minimum)
     fine = np.array([why is None for why in lacking], dtype=bool)
-    rate = question.metric.kind == "rate"
-    events = images(sample, trial & (question.outcome() > 0), inside) if rate else None
-    ranking = question.metric.kind == "ranking"
+    rate = metric.kind == "rate"
+    events = images(counted.tally, point, _events(metric), compared.inside) if rate else None
+    value = _values(question, counted, compared, fine, (events, trials[0]))
     return Numbers(
-        value=_values(question, compared, fine),
+        value=value,
         events=events,
-        trials=counted[0] if rate else None,
-        patients=np.minimum(positive[1], negative[1]) if ranking else counted[1],
+        trials=trials[0] if rate else None,
+        patients=np.minimum(positive[1], negative[1]) if metric.ranked else trials[1],
         by_class=(positive[1], negative[1]),
         images_by_class=(positive[0], negative[0]),
-        lacking=lacking,
+        lacking=_undefined(metric, compared.names, value, lacking),
     )
+
+
+def sides(
+    metric: Metric, counted: Counted
+) -> tuple[tuple[Integers, Integers], tuple[Integers, Integers]]:
+    """Return images and patients of the positives and of the negatives that a metric is over.
+
+    Examples
+    --------
+    >>> from equipoise.metrics.counting import counted_of
+    >>> from equipoise.metrics.definitions import metric
+    >>> code = np.arange(4)
+    >>> sample = Sample("x", code / 4, code > 1, code, code * 0, {}, 0)
+    >>> compared = Arms(np.ones((1, 1), dtype=bool), ("everybody",), (), ({"sex": None},))
+    >>> sides(metric("auroc"), counted_of(sample, compared, ranked=False))[0]
+    (array([2]), array([2]))
+    """
+    positive, negative = counted.positive, counted.negative
+    everybody = [
+        (np.full_like(n, counted.everybody[k][0]), np.full_like(p, counted.everybody[k][1]))
+        for k, (n, p) in enumerate((positive, negative))
+    ]
+    if metric.across == "positives":
+        return positive, everybody[1]
+    if metric.across == "negatives":
+        return everybody[0], negative
+    return positive, negative
 
 
 def lacking_of(
@@ -174,7 +194,7 @@ def lacking_of(
     (None, 'sex=M has 12 patients; 18 more are needed')
     """
     positive, negative, counted = have
-    if metric.kind == "ranking":
+    if metric.ranked:
         needs = [
             (positive[0], "positives", minimum.positives),
             (negative[0], "negatives", minimum.negatives),
@@ -189,7 +209,7 @@ def lacking_of(
 def _needs(
     metric: Metric, counted: tuple[Integers, Integers], minimum: Minimum
 ) -> list[tuple[Integers, str, int]]:
-    if metric.kind == "mean":
+    if metric.kind == "mean" or metric.scarce == "patients":
         return [(counted[1], "patients", minimum.patients)]
     wanted = minimum.positives if metric.scarce == "positives" else minimum.negatives
     return [
@@ -214,36 +234,82 @@ def _lacking(name: str, arm: int, needs: list[tuple[Integers, str, int]]) -> str
     return f"{name} has " + " and ".join(parts)
 
 
-def _values(question: Question, compared: Arms, fine: Flags) -> Reals:
-    value = np.full(len(fine), np.nan)
-    sample, trial, outcome = question.sample, question.trials(), question.outcome()
-    if question.metric.kind == "ranking":
-        for arm, negatives, positives in ordered(sample, compared.inside, fine):
-            value[arm] = placements(positives, negatives).mean()
-        return value
-    weight = np.bincount(sample.cell[trial], outcome[trial], compared.inside.shape[1])
-    total = compared.inside.astype(np.float64) @ weight
-    n = images(sample, trial, compared.inside)
-    np.divide(total, n, out=value, where=fine & (n > 0))
+def _undefined(
+    metric: Metric, names: Sequence[str], value: Reals, lacking: tuple[str | None, ...]
+) -> tuple[str | None, ...]:
+    """Return what is lacking, with those arms whose value does not exist though they are large."""
+    without = np.isnan(value)
+    if not any(without[arm] and why is None for arm, why in enumerate(lacking)):
+        return lacking
+    return tuple(
+        f"{name}: {metric.name} is not defined there" if why is None and without[arm] else why
+        for arm, (name, why) in enumerate(zip(names, lacking, strict=True))
+    )
+
+
+def _events(metric: Metric) -> tuple[str, ...]:
+    return tuple(kind for kind in metric.events if kind in metric.trials)
+
+
+def _values(
+    question: Question,
+    counted: Counted,
+    compared: Arms,
+    fine: Flags,
+    rate: tuple[Integers | None, Integers],
+) -> Reals:
+    metric, value = question.metric, np.full(len(fine), np.nan)
+    events, trials = rate
+    if metric.kind == "rate" and events is not None:
+        np.divide(events, trials, out=value, where=fine & (trials > 0))
+    elif metric.kind == "composite" and metric.composite is not None:
+        value[fine] = metric.composite(kinds_of(counted, question.point, compared))[0][fine]
+    elif metric.kind == "ranking":
+        value[fine] = _aurocs(metric, counted, compared)[fine]
+    elif metric.kind == "functional":
+        value[fine] = _functionals(metric, counted, compared, fine)
+    elif metric.loss is not None:
+        loss = metric.loss(question.sample.score.astype(np.float64), question.sample.label)
+        by_cell = np.bincount(question.sample.cell, loss, compared.inside.shape[1])
+        total = compared.inside.astype(np.float64) @ by_cell
+        np.divide(total, trials, out=value, where=fine & (trials > 0))
     return value
 
 
-def ordered(
-    sample: Sample, inside: Flags, wanted: Flags
-) -> list[tuple[int, npt.NDArray[np.floating], npt.NDArray[np.floating]]]:
-    """Return arm, its sorted negatives and its sorted positives, for each arm that is wanted.
+def kinds_of(counted: Counted, point: str | None, compared: Arms) -> Reals:
+    """Return the cells of the confusion matrix, shape ``(4, arms)``: tp, fp, tn, fn.
 
     Examples
     --------
-    >>> code = np.arange(2)
-    >>> sample = Sample("x", code / 2, code > 0, code, code, {}, 0)
-    >>> ordered(sample, np.array([[True, True]]), np.array([True]))
-    [(0, array([0.]), array([0.5]))]
+    >>> from equipoise.metrics.counting import counted_of
+    >>> code, flag = np.arange(2), np.array([False, True])
+    >>> sample = Sample("x", code / 2, flag, code, code * 0, {"p": flag}, 0)
+    >>> compared = Arms(np.ones((1, 1), dtype=bool), ("everybody",), (), ({"sex": None},))
+    >>> kinds_of(counted_of(sample, compared, ranked=False), "p", compared).tolist()
+    [[1.0], [0.0], [1.0], [0.0]]
     """
-    order = np.argsort(sample.score, kind="stable")
-    score, label, cell = sample.score[order], sample.label[order], sample.cell[order]
-    down, up = (score[~label], cell[~label]), (score[label], cell[label])
-    return [
-        (int(arm), down[0][inside[arm][down[1]]], up[0][inside[arm][up[1]]])
-        for arm in np.flatnonzero(wanted)
-    ]
+    found = [images(counted.tally, point, (kind,), compared.inside) for kind in _CELLS]
+    return np.array(found, dtype=np.float64)
+
+
+def _aurocs(metric: Metric, counted: Counted, compared: Arms) -> Reals:
+    inside, everybody = compared.inside, np.ones_like(compared.inside)
+    positive, negative = sides(metric, counted)
+    pairs = positive[0].astype(np.float64) * negative[0]
+    up = everybody if metric.across == "negatives" else inside
+    down = everybody if metric.across == "positives" else inside
+    if counted.ranked is None:
+        return np.full(len(pairs), np.nan)
+    return auroc_of(counted.ranked.wins, up, down, pairs)
+
+
+def _functionals(metric: Metric, counted: Counted, compared: Arms, fine: Flags) -> Reals:
+    """Return the values of the arms that are fine, at their exact scores."""
+    ranked, asked = counted.ranked, metric.functional
+    if asked is None or ranked is None or not fine.any():
+        return np.full(int(fine.sum()), np.nan)
+    if ranked.ranks.exact:
+        both = histograms(ranked, compared.inside[fine]).astype(np.float64)
+        return asked(both[:, 0], both[:, 1], ranked.scores)[0]
+    arms = (exact_histogram(counted, inside) for inside in compared.inside[fine])
+    return np.array([asked(*arm)[0][0] for arm in arms], dtype=np.float64)

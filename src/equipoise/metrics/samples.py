@@ -107,7 +107,7 @@ def population(
     """
     atomic = cells(predictions, table)
     codes = _patients(predictions, patient)
-    order = np.lexsort((atomic.code, codes))
+    order = np.argsort(codes * max(1, atomic.n) + atomic.code)
     wanted = list(findings) if findings is not None else findings_of(predictions)
     samples = tuple(
         _sample(predictions, name, order, (codes, atomic.code), points) for name in wanted
@@ -128,7 +128,23 @@ def _patients(frame: pl.DataFrame, patient: str | None) -> Integers:
     missing = frame[patient].null_count()
     if missing:
         raise InvalidTable(f"predictions: column '{patient}': {missing} nulls; expected none")
-    return frame[patient].rank("dense").to_numpy().astype(np.int64) - 1
+    return _codes(frame[patient])
+
+
+def _codes(who: pl.Series) -> Integers:
+    """Return a whole number per distinct value, counted from 0 without gaps."""
+    if not who.dtype.is_integer():
+        # By first appearance: as good as any order, and no text is sorted for it.
+        text = who if who.dtype == pl.String else who.cast(pl.String)
+        code = text.cast(pl.Categorical).to_physical().to_numpy().astype(np.int64)
+    else:
+        code = who.to_numpy().astype(np.int64)
+        code = code - (code.min() if len(code) else 0)
+    if len(code) and int(code.max()) < 8 * len(code) + 1024:
+        place: Integers = np.cumsum(np.bincount(code) > 0) - 1
+        return place[code]
+    _, place = np.unique(code, return_inverse=True)
+    return place.astype(np.int64)
 
 
 def _sample(

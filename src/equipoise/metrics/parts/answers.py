@@ -9,7 +9,7 @@ import polars as pl
 from equipoise.metrics.counts import BINS
 from equipoise.metrics.estimates import Estimated, answered
 from equipoise.metrics.groups import levels_of
-from equipoise.metrics.moments import Moments, families
+from equipoise.metrics.moments import Block, Moments, families
 from equipoise.metrics.numbers import Numbers, Question, lacking_of
 from equipoise.metrics.parts.agreements import Agreed
 from equipoise.metrics.parts.grid import auroc
@@ -65,8 +65,8 @@ def estimates_from(merged: Merged, second: Second, agreed: Agreed) -> Estimated:
         second.covariance,
         values,
         differences,
-        second.joint_values,
-        second.joint_differences,
+        (Block(np.arange(len(values.question)), second.joint_values),),
+        (Block(np.arange(len(differences.question)), second.joint_differences),),
     )
     counts = check(_counts(merged, agreed), COUNTS)
     sheet = Sheet(tuple(levels_of(agreed.table)), counts, agreed.compared, merged.clustered)

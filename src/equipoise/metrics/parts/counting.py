@@ -7,7 +7,6 @@ import numpy.typing as npt
 
 from equipoise.errors import InvalidTable
 from equipoise.metrics.arms import Contrast
-from equipoise.metrics.counts import confusion, flags, images, patients
 from equipoise.metrics.groups import levels_of
 from equipoise.metrics.parts.agreements import Agreed, compared_in
 from equipoise.metrics.parts.grid import histograms
@@ -15,6 +14,7 @@ from equipoise.metrics.parts.merging import without
 from equipoise.metrics.parts.messages import CELLS, LIMB, PEOPLE, Counts, Part, shapes
 from equipoise.metrics.parts.suppression import level_joins, withheld
 from equipoise.metrics.samples import Population, Sample
+from equipoise.metrics.tallies import NEGATIVE, POSITIVE, images, patients, tally
 
 Flags = npt.NDArray[np.bool_]
 Integers = npt.NDArray[np.int64]
@@ -112,10 +112,11 @@ def _whole(rows: Sequence[Integers], shape: tuple[int, ...]) -> Integers:
 
 def _confusions(people: Population, agreed: Agreed, inside: Flags) -> list[Integers]:
     """Return the cells at each operating point, each of shape ``(4, arms)``."""
-    found = [
-        confusion(people.samples[finding], point, inside) for finding, point in agreed.named_points
+    tallies = [tally(sample) for sample in people.samples]
+    return [
+        np.array([images(tallies[finding], point, (name,), inside) for name in CELLS])
+        for finding, point in agreed.named_points
     ]
-    return [np.array([cells[name] for name in CELLS]) for cells in found]
 
 
 def _trial_patients(people: Population, agreed: Agreed, inside: Flags) -> list[Integers]:
@@ -125,9 +126,8 @@ def _trial_patients(people: Population, agreed: Agreed, inside: Flags) -> list[I
         if point is None:
             made.append(np.zeros(len(inside), dtype=np.int64))
             continue
-        sample = people.samples[finding]
-        trials = flags(sample, agreed.named_points[point][1], metric.trials)
-        made.append(patients(sample, trials, inside))
+        name = agreed.named_points[point][1]
+        made.append(patients(tally(people.samples[finding]), name, metric.trials, inside))
     return made
 
 
@@ -145,15 +145,15 @@ def _losses(people: Population, agreed: Agreed, inside: Flags) -> Integers:
 
 def _people(sample: Sample, inside: Flags) -> Integers:
     """Return the numbers of `PEOPLE`, shape ``(6, arms)``."""
-    everyone, label = np.ones(len(sample.label), dtype=bool), sample.label
+    tallied, everyone = tally(sample), (*NEGATIVE, *POSITIVE)
     return np.array(
         [
-            images(sample, everyone, inside),
-            patients(sample, everyone, inside),
-            images(sample, label, inside),
-            images(sample, ~label, inside),
-            patients(sample, label, inside),
-            patients(sample, ~label, inside),
+            images(tallied, None, everyone, inside),
+            patients(tallied, None, everyone, inside),
+            images(tallied, None, POSITIVE, inside),
+            images(tallied, None, NEGATIVE, inside),
+            patients(tallied, None, POSITIVE, inside),
+            patients(tallied, None, NEGATIVE, inside),
         ]
     )
 

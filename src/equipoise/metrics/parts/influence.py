@@ -1,6 +1,6 @@
 """The second and last step that sees patients: second moments, taken at the merged counts."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,7 @@ from equipoise.metrics.parts.merging import check_head, digest_of, without
 from equipoise.metrics.parts.messages import COUNTS, Merged, Part, Second
 from equipoise.metrics.placements import small_sample
 from equipoise.metrics.samples import Population
+from equipoise.metrics.tallies import KINDS, kind_codes
 
 Reals = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -93,8 +94,8 @@ def moments_of(people: Population, part: Part, merged: Merged, agreed: Agreed) -
         second.variance,
         second.fourth,
         second.covariance,
-        second.joint_values * _shared(second.values, kind),
-        second.joint_differences * _shared(second.differences, kind),
+        second.joint_values[0].covariance * _shared(second.values, kind),
+        second.joint_differences[0].covariance * _shared(second.differences, kind),
     )
 
 
@@ -167,15 +168,15 @@ class _Asked:
         told: Flags,
         histogram: Integers,
     ) -> "_Asked":
-        sample, trial = question.sample, question.trials()
-        fine = found.assessable & told
+        sample, fine = question.sample, found.assessable & told
+        trial = _trials(question)
         common = sample.patient[trial], sample.cell[trial], compared.inside
         if question.metric.kind != "ranking":
             n = found.images_by_class[0] + found.images_by_class[1]
             n = n if found.trials is None else found.trials
             weight = _weights(n, found.patients, fine)
             value = np.where(fine, found.value, 0.0)
-            return cls(*common, question.outcome()[trial], value, weight, None, None)
+            return cls(*common, _outcomes(question)[trial], value, weight, None, None)
         table = _influences(found, fine, histogram)
         bins = histogram.shape[-1]
         row = bins_of(sample.score, bins) + bins * sample.label
@@ -197,6 +198,26 @@ class _Asked:
         who = self.patient[rows] - start
         first = np.flatnonzero(np.r_[True, who[1:] != who[:-1]])
         block[:, who[first]] = np.add.reduceat(influence, first, axis=1)
+
+
+def _trials(question: Question) -> Flags:
+    """Return which images the metric is over, shape ``(n,)``."""
+    if question.point is None:
+        return np.ones(len(question.sample.label), dtype=bool)
+    return _of_kinds(question, question.metric.trials)
+
+
+def _outcomes(question: Question) -> Reals:
+    """Return event (1) or none (0), or the loss, of each image, shape ``(n,)``."""
+    sample, loss = question.sample, question.metric.loss
+    if loss is not None:
+        return loss(sample.score.astype(np.float64), sample.label)
+    return _of_kinds(question, question.metric.events).astype(np.float64)
+
+
+def _of_kinds(question: Question, kinds: Sequence[str]) -> Flags:
+    wanted = [KINDS.index(kind) for kind in kinds]
+    return np.isin(kind_codes(question.sample, question.point), wanted)
 
 
 def _influences(found: Numbers, fine: Flags, histogram: Integers) -> Reals:

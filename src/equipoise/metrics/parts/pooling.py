@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 from equipoise.metrics.counts import count
-from equipoise.metrics.estimates import Estimated, answered
+from equipoise.metrics.estimates import Estimated, answered, answers
 from equipoise.metrics.groups import levels_of
 from equipoise.metrics.moments import moments
-from equipoise.metrics.numbers import Question, numbers
+from equipoise.metrics.numbers import Question
 from equipoise.metrics.parts.agreements import Agreed, compared_in
 from equipoise.metrics.parts.counting import check_asked
 from equipoise.metrics.parts.grid import on_grid
@@ -49,8 +49,8 @@ def pooled(people: Population, agreed: Agreed) -> Estimated:
         sample = (coarse if metric.kind == "ranking" else people).samples[position]
         name = None if point is None else agreed.named_points[point][1]
         asked.append(Question(sample, metric, name))
-    found = [numbers(question, compared, agreed.plan.minimum) for question in asked]
-    second = moments(asked, found, compared, patients=people.patients)
+    counted, found = answers(asked, compared, agreed.plan.minimum)
+    second = moments(asked, counted, found, compared, patients=people.patients)
     counts = count(coarse, agreed.table, candidate=agreed.plan.candidate)
     sheet = Sheet(tuple(levels_of(agreed.table)), counts, compared, people.clustered)
     unscored = {sample.finding: sample.unscored for sample in people.samples}

@@ -23,8 +23,8 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
-from equipoise.metrics.counts import patients
 from equipoise.metrics.samples import Sample
+from equipoise.metrics.tallies import NEGATIVE, POSITIVE, patients, tally
 
 Flags = npt.NDArray[np.bool_]
 Integers = npt.NDArray[np.int64]
@@ -77,7 +77,7 @@ def withheld(sample: Sample, inside: Flags, minimum: int, *, groups: int, joins:
     inside = inside[:, occupied]
     classes = tuple(_Class(sample, label, minimum) for label in (False, True))
     small = [inside[one.small(inside)] for one in classes]
-    loss = patients(sample, np.ones(len(sample.label), dtype=bool), inside) * 2
+    loss = patients(tally(sample), None, (*NEGATIVE, *POSITIVE), inside) * 2
     loss[groups:] //= 2
     loss[inside.all(axis=1)] *= 2
     task = _Task(inside, loss, classes, small)
@@ -135,7 +135,8 @@ class _Class:
         return int(np.argmax(bare)) if bare.any() else None
 
     def _count(self, inside: Flags) -> Integers:
-        return patients(self.sample, self.sample.label == self.label, inside)
+        side = POSITIVE if self.label else NEGATIVE
+        return patients(tally(self.sample), None, side, inside)
 
 
 def _unions(blocks: Flags, inside: Flags) -> Flags:

@@ -1,0 +1,257 @@
+"""Sums over patients of products of their influence values, for one question and all its arms.
+
+Most patients have all their images in one cell. Of those, a cell at a time: a sparse matrix counts
+each patient's images by label and level, its product with the table of influence values gives the
+patients' sums, and the product of these with themselves the second moments. At an operating point
+there are four kinds of image only, and the moments of the counts say everything.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from equipoise.metrics.counting import Counted
+from equipoise.metrics.influences import Influence
+from equipoise.metrics.samples import Sample
+from equipoise.metrics.tallies import KINDS
+
+Reals = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+
+_BLOCK = 4_000_000
+"""Numbers held at once (8 bytes each)."""
+
+_PER_CELL = 300
+"""Images per cell from which on cells are taken one by one."""
+
+_PAIRS = np.array([(i, j) for i in range(len(KINDS)) for j in range(i, len(KINDS))]).T
+
+
+@dataclass(frozen=True, slots=True)
+class Gram:
+    """Sums over patients.
+
+    Parameters
+    ----------
+    products
+        Of products of the influence values of two arms, shape ``(arms, arms)``.
+    fourth
+        Of fourth powers, shape ``(arms,)``.
+    """
+
+    products: Reals
+    fourth: Reals
+
+    def __add__(self, other: "Gram") -> "Gram":
+        """Return the sums over the patients of both, who must be different patients."""
+        return Gram(self.products + other.products, self.fourth + other.fourth)
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """Moments of patients' numbers of images of each kind, by cell; whole numbers, so they add.
+
+    Parameters
+    ----------
+    second
+        Shape ``(cells, 4, 4)``: sums over patients of products of two numbers.
+    fourth
+        Shape ``(cells, 10, 10)``: of products of two products.
+    """
+
+    second: Reals
+    fourth: Reals
+
+
+def gram(one: Influence, counted: Counted, known: dict[tuple[int, str | None], Calls]) -> Gram:
+    """Return the sums of one question.
+
+    Parameters
+    ----------
+    one, counted
+        Its influence values, and what is counted of its finding.
+    known
+        Moments of calls that were taken already, by finding and operating point; added to.
+
+    Examples
+    --------
+    >>> from equipoise.metrics.arms import Arms
+    >>> from equipoise.metrics.counting import counted_of
+    >>> code = np.arange(2)
+    >>> sample = Sample("x", code / 2, code > 0, code, code * 0, {}, 0)
+    >>> compared = Arms(np.ones((1, 1), dtype=bool), ("everybody",), (), ({"sex": None},))
+    >>> table, inside = np.array([[[0.1, 0.0], [0.0, 0.3]]]), np.ones((2, 1, 1), dtype=bool)
+    >>> made = Influence(np.array([0, 3]), table, inside, None, False)
+    >>> gram(made, counted_of(sample, compared, ranked=True), {}).products.round(3).tolist()
+    [[0.1]]
+    """
+    sample, tallied = counted.sample, counted.tally
+    lone = np.repeat(tallied.lone, np.diff(tallied.starts))
+    if one.called and one.alike:
+        key = id(sample), one.point
+        if key not in known:
+            known[key] = calls_of(counted, one.point)
+        return _of_calls(one, known[key]) + _dense(one, sample, ~lone)
+    if len(sample.label) < _PER_CELL * one.inside.shape[2]:
+        return _dense(one, sample, np.ones_like(lone))
+    return _by_cell(one, sample, lone) + _dense(one, sample, ~lone)
+
+
+def calls_of(counted: Counted, point: str | None) -> Calls:
+    """Return the moments of calls, of the patients who have one cell.
+
+    Examples
+    --------
+    >>> from equipoise.metrics.arms import Arms
+    >>> from equipoise.metrics.counting import counted_of
+    >>> code, flag = np.arange(2), np.array([False, True])
+    >>> sample = Sample("x", code / 2, flag, code, code * 0, {"p": flag}, 0)
+    >>> compared = Arms(np.ones((1, 1), dtype=bool), ("everybody",), (), ({"sex": None},))
+    >>> np.diag(calls_of(counted_of(sample, compared, ranked=False), "p").second[0]).tolist()
+    [1.0, 0.0, 0.0, 1.0]
+    """
+    tallied = counted.tally
+    numbers = tallied.kinds[point][:, tallied.lone]
+    vectors, times = _distinct(np.vstack([tallied.cell[tallied.lone], numbers]))
+    cell, n = vectors[0], vectors[1:].astype(np.float64)
+    second, fourth = np.zeros((counted.cells, 4, 4)), np.zeros((counted.cells, 10, 10))
+    np.add.at(second, cell, np.einsum("p,ip,jp->pij", times, n, n))
+    pairs = n[_PAIRS[0]] * n[_PAIRS[1]]
+    np.add.at(fourth, cell, np.einsum("p,ip,jp->pij", times, pairs, pairs))
+    return Calls(second, fourth)
+
+
+def _distinct(columns: Integers) -> tuple[Integers, Reals]:
+    """Return the distinct columns of small whole numbers, and how often each occurs."""
+    if not columns.shape[1]:
+        return columns, np.zeros(0)
+    sizes = columns.max(axis=1) + 1
+    code = columns[0]
+    for row, size in zip(columns[1:], sizes[1:], strict=True):
+        code = code * size + row
+    if np.prod(sizes.astype(np.float64)) <= _BLOCK:
+        times = np.bincount(code)
+        seen = np.flatnonzero(times)
+        times = times[seen]
+    else:
+        seen, times = np.unique(code, return_counts=True)
+    rows = []
+    for size in sizes[:0:-1]:
+        seen, row = np.divmod(seen, size)
+        rows.append(row)
+    return np.array([seen, *rows[::-1]]), times.astype(np.float64)
+
+
+def add_rows(block: Reals, one: Influence, sample: Sample, rows: slice, start: int) -> None:
+    """Add the influence values of some images to those of their patients.
+
+    Parameters
+    ----------
+    block
+        Shape ``(arms, patients)``, patients from `start` on.
+    one, sample
+        The influence values, and whose they are.
+    rows
+        Which images: all of each patient.
+    start
+        The patient of the first column.
+
+    Examples
+    --------
+    >>> code, block = np.arange(2), np.zeros((1, 2))
+    >>> sample = Sample("x", code / 2, code > 0, code, code * 0, {}, 0)
+    >>> table, inside = np.array([[[0.1, 0.0], [0.0, 0.3]]]), np.ones((2, 1, 1), dtype=bool)
+    >>> add_rows(block, Influence(np.array([0, 3]), table, inside, None, False), sample,
+    ...          slice(0, 2), 0)
+    >>> block.tolist()
+    [[0.1, 0.3]]
+    """
+    if rows.start >= rows.stop:
+        return
+    who = sample.patient[rows] - start
+    first = np.flatnonzero(np.r_[True, who[1:] != who[:-1]])
+    values = _values(one, sample.label[rows], sample.cell[rows], one.code[rows])
+    block[:, who[first]] = np.add.reduceat(values, first, axis=1)
+
+
+def _values(one: Influence, label: Flags, cell: Integers, code: Integers) -> Reals:
+    """Return the influence of each image on each arm, shape ``(arms, images)``."""
+    flat = one.table.reshape(len(one.table), -1)
+    values = flat[:, code]
+    if one.alike:
+        values *= one.inside[0][:, cell]
+    else:
+        values *= np.where(label, one.inside[1][:, cell], one.inside[0][:, cell])
+    return values
+
+
+def _dense(one: Influence, sample: Sample, chosen: Flags) -> Gram:
+    """Return the sums over the patients of the chosen images, which are all of each."""
+    arms = len(one.table)
+    made = Gram(np.zeros((arms, arms)), np.zeros(arms))
+    for rows in _chunks(np.flatnonzero(chosen), sample.patient, max(1, _BLOCK // arms)):
+        who = sample.patient[rows]
+        first = np.flatnonzero(np.r_[True, who[1:] != who[:-1]])
+        values = _values(one, sample.label[rows], sample.cell[rows], one.code[rows])
+        sums = np.add.reduceat(values, first, axis=1)
+        made += Gram(sums @ sums.T, np.einsum("ap,ap->a", sums**2, sums**2))
+    return made
+
+
+def _chunks(rows: Integers, patient: Integers, size: int) -> Iterator[Integers]:
+    """Yield about so many rows at a time, those of a patient together."""
+    start = 0
+    while start < len(rows):
+        stop = min(start + size, len(rows))
+        if stop < len(rows):
+            stop = int(np.searchsorted(patient[rows], patient[rows[stop - 1]], side="right"))
+        yield rows[start:stop]
+        start = stop
+
+
+def _of_calls(one: Influence, calls: Calls) -> Gram:
+    arms = len(one.table)
+    flat = one.table.reshape(arms, len(KINDS))
+    made = Gram(np.zeros((arms, arms)), np.zeros(arms))
+    for cell, (second, fourth) in enumerate(zip(calls.second, calls.fourth, strict=True)):
+        mine = np.flatnonzero(one.inside[0][:, cell])
+        weight = flat[mine]
+        made.products[np.ix_(mine, mine)] += weight @ second @ weight.T
+        pairs = weight[:, _PAIRS[0]] * weight[:, _PAIRS[1]] * np.where(_PAIRS[0] == _PAIRS[1], 1, 2)
+        made.fourth[mine] += np.einsum("ai,ij,aj->a", pairs, fourth, pairs)
+    return made
+
+
+def _by_cell(one: Influence, sample: Sample, lone: Flags) -> Gram:
+    """Return the sums over the patients who have one cell, a cell at a time."""
+    from scipy.sparse import csr_array
+
+    arms, _, levels = one.table.shape
+    cells = one.inside.shape[2]
+    # Stable, so that a patient's images stay together.
+    order = np.flatnonzero(lone)
+    order = order[np.argsort(sample.cell[order].astype(np.uint32), kind="stable")]
+    code, who = one.code[order].astype(np.int32), sample.patient[order]
+    bounds = np.searchsorted(sample.cell[order], np.arange(cells + 1))
+    made = Gram(np.zeros((arms, arms)), np.zeros(arms))
+    flat = np.ascontiguousarray(one.table.reshape(arms, -1).T)  # (label and level, arm)
+    for cell in range(cells):
+        low, high = bounds[cell], bounds[cell + 1]
+        either = one.inside[:, :, cell]
+        mine = np.flatnonzero(either.any(axis=0))
+        if low == high or not len(mine):
+            continue
+        table = flat[:, mine]
+        if not one.alike:
+            table = table * np.repeat(either[:, mine], levels, axis=0)
+        first = np.flatnonzero(np.r_[True, who[low + 1 : high] != who[low : high - 1]])
+        parts = np.ones(high - low), code[low:high], np.r_[first, high - low].astype(np.int32)
+        counts = csr_array(parts, shape=(len(first), 2 * levels))
+        sums = counts @ table
+        made.products[np.ix_(mine, mine)] += sums.T @ sums
+        sums *= sums
+        made.fourth[mine] += np.einsum("pa,pa->a", sums, sums)
+    return made
