@@ -24,7 +24,7 @@ $(VENV)/federate $(VENV)/train: $(VENV)/core $(SOURCE)
 	touch $@
 
 $(VENV)/all: $(VENV)/core $(SOURCE)
-	$(PIP) -e '.[test,check,train,serve,federate]'
+	$(PIP) -e '.[test,check,train,serve,federate,plot,stream]'
 	touch $@
 
 demo: $(VENV)/core

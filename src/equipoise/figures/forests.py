@@ -1,5 +1,6 @@
 """Values of one metric by subgroup, with their limits: a forest."""
 
+import itertools
 from collections.abc import Sequence
 
 import polars as pl
@@ -41,7 +42,8 @@ def forest(
     Returns
     -------
     An SVG. The thick line is the pointwise 95 % interval, the thin one the simultaneous. A
-    subgroup without a value keeps its row and says why.
+    subgroup without a value keeps its row and says why. An adjusted value, as one shrunken towards
+    the others, stands as a hollow diamond below the crude one.
 
     Examples
     --------
@@ -50,11 +52,12 @@ def forest(
     ...        metric="auroc", texts=load("en")).startswith("<svg")
     True
     """
-    own = estimates.filter(pl.col("metric") == metric, pl.col("contrast").is_null())
-    found = spans(own)
-    placed, heads = rows.placed(found, texts)
-    bottom = (placed[-1][0] if placed else rows.TOP) + rows.ROW / 2 + 2
-    axis = rows.axis_over(_values(found, floor), left=_LEFT, right=_RIGHT)
+    found, beside = own_values(estimates, metric)
+    placed, heads = rows.placed(found, texts, beside)
+    below = len(beside.get(rows.subgroup_text(placed[-1][1]), ())) if placed else 0
+    bottom = (placed[-1][0] if placed else rows.TOP) + rows.ROW / 2 + 2 + rows.BESIDE * below
+    everything = [*found, *itertools.chain(*beside.values())]
+    axis = rows.axis_over(_values(everything, floor), left=_LEFT, right=_RIGHT)
     title = say(texts, "figure.forest_title", metric=named(texts, "metric", metric))
     parts = svg.canvas(identity, rows.WIDTH, bottom + 26, title=title, about=_about(found, texts))
     parts += [
@@ -66,7 +69,59 @@ def forest(
     ]
     for y, span in placed:
         parts += _row(span, y, axis, texts, identity)
+        for place, other in enumerate(beside.get(rows.subgroup_text(span), ()), start=1):
+            parts += _beside(other, y + rows.BESIDE * place, axis, texts)
     return svg.close(parts)
+
+
+def own_values(
+    estimates: pl.DataFrame, metric: str
+) -> tuple[list[Span], dict[str, tuple[Span, ...]]]:
+    """Return each subgroup's own value of a metric, and its adjusted values beside it.
+
+    Parameters
+    ----------
+    estimates
+        The table *estimates*, of one finding, candidate and operating point.
+    metric
+        The metric.
+
+    Returns
+    -------
+    The crude values, and the others by subgroup as `rows.subgroup_text` writes it.
+
+    Examples
+    --------
+    >>> own_values(pl.DataFrame(schema={"metric": pl.String, "contrast": pl.String}), "auroc")
+    ([], {})
+    """
+    found = spans(estimates.filter(pl.col("metric") == metric, pl.col("contrast").is_null()))
+    crude = [span for span in found if span.adjustment == "crude"]
+    beside: dict[str, tuple[Span, ...]] = {}
+    for span in found:
+        if span.adjustment != "crude":
+            key = rows.subgroup_text(span)
+            beside[key] = (*beside.get(key, ()), span)
+    return crude, beside
+
+
+def _beside(span: Span, y: float, axis: rows.Axis, texts: Texts) -> list[Markup]:
+    """Return a value that was adjusted, in small below the crude one."""
+    name = named(texts, "adjustment", span.adjustment)
+    shown = svg.lines_of(name, rows.LABELS - 32, size=11.5, most=1)[0]
+    about = {"x": 24.0, "y": y + 4.5, "font_size": 11.5}
+    label = svg.tag("text", svg.tag("title", name), shown, fill=svg.MUTED, **about)
+    narrow = span.within("pointwise", 0.95)
+    said = rows.cell(bracketed(span.value, narrow), _VALUE, y, size=11.5, muted=True)
+    if span.value is None:
+        return [label, said]
+    line: svg.Attributes = {"y1": y, "y2": y, "stroke": svg.MUTED, "stroke_width": 1.5}
+    limits = (
+        []
+        if narrow is None
+        else [svg.tag("line", x1=axis.x(narrow[0]), x2=axis.x(narrow[1]), **line)]
+    )
+    return [label, *limits, rows.diamond(axis, y, span.value), said]
 
 
 def _row(span: Span, y: float, axis: rows.Axis, texts: Texts, identity: str) -> list[Markup]:

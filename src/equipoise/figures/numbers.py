@@ -2,18 +2,22 @@
 
 from equipoise.figures.spans import Limits
 
+_HUGE = 1e6
+
 
 def plain(value: float | None, *, places: int = 3) -> str:
     """Return a number with fixed places, or a dash where there is none.
 
+    From a million on, with three figures and a power of ten.
+
     Examples
     --------
-    >>> plain(0.5), plain(-0.25), plain(None)
-    ('0.500', '−0.250', '–')
+    >>> plain(0.5), plain(-0.25), plain(None), plain(12345678.0)
+    ('0.500', '−0.250', '–', '1.23e+07')
     """
     if value is None:
         return "–"
-    text = f"{value:.{places}f}"
+    text = f"{value:.{places}f}" if abs(value) < _HUGE else f"{value:.3g}"
     zero = float(text) == 0
     return text.lstrip("-") if zero else text.replace("-", "−")
 

@@ -1,6 +1,7 @@
 """What the pictures of estimates share: a row per subgroup, an axis, limits as thick and thin."""
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -12,6 +13,7 @@ from equipoise.words import Texts, named, say
 WIDTH = 880.0
 LABELS = 236.0
 ROW = 28.0
+BESIDE = 16.0
 HEAD = 30.0
 TOP = 34.0
 _LINE = 14.0
@@ -49,7 +51,7 @@ def axis_over(values: Iterable[float], *, left: float, right: float) -> Axis:
     """
     held = list(values) or [0.0, 1.0]
     marks = svg.ticks(min(held), max(held))
-    return Axis(marks[0], max(marks[-1], marks[0] + 1e-6), left, right, tuple(marks))
+    return Axis(marks[0], marks[-1], left, right, tuple(marks))
 
 
 def grid(axis: Axis, top: float, bottom: float) -> list[Markup]:
@@ -145,6 +147,14 @@ def marker(axis: Axis, y: float, value: float) -> Markup:
     )
 
 
+def diamond(axis: Axis, y: float, value: float) -> Markup:
+    """Return the hollow point of a value that was adjusted."""
+    x = axis.x(value)
+    corners = ((x, y - 5), (x + 5, y), (x, y + 5), (x - 5, y))
+    points = " ".join(f"{round(a, 2):g},{round(b, 2):g}" for a, b in corners)
+    return svg.tag("polygon", points=points, fill="none", stroke=svg.MUTED, stroke_width=1.5)
+
+
 def missing(axis: Axis, y: float, text: str, identity: str, *, right: float) -> list[Markup]:
     """Return the hatched row of a group that could not be judged, with the words up to `right`."""
     hatched = {"x": axis.left, "y": y - 10, "width": axis.right - axis.left, "height": 20.0}
@@ -165,8 +175,19 @@ def cell(text: str, x: float, y: float, *, size: float = 13, muted: bool = False
     return svg.tag("text", text, x=x, y=y + 4.5, text_anchor="end", font_size=size, fill=colour)
 
 
-def placed(spans: Sequence[Span], texts: Texts) -> tuple[list[tuple[float, Span]], list[Markup]]:
+def placed(
+    spans: Sequence[Span], texts: Texts, beside: Mapping[str, Sequence[Span]] | None = None
+) -> tuple[list[tuple[float, Span]], list[Markup]]:
     """Return where each row stands, and the headings between families.
+
+    Parameters
+    ----------
+    spans
+        The rows, family by family.
+    texts
+        The words.
+    beside
+        What else is drawn below a row, by the row's subgroup as `subgroup_text` writes it.
 
     Returns
     -------
@@ -184,4 +205,16 @@ def placed(spans: Sequence[Span], texts: Texts) -> tuple[list[tuple[float, Span]
         y += ROW + (_LINE / 2 if tall else 0)
         rows.append((y, span))
         y += _LINE / 2 if tall else 0
+        y += BESIDE * len((beside or {}).get(subgroup_text(span), ()))
     return rows, heads
+
+
+def subgroup_text(span: Span) -> str:
+    """Return a subgroup as text that no other subgroup has.
+
+    Examples
+    --------
+    >>> subgroup_text(Span({"sex": "F"}, "auroc", None, None, 0.8, 9, 9, 4, 5, "assessed", ""))
+    '[["sex", "F"]]'
+    """
+    return json.dumps(sorted(span.subgroup.items()))

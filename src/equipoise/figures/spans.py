@@ -1,5 +1,6 @@
 """From the long estimates to one row per subgroup, with all its limits beside each other."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -30,7 +31,7 @@ class Span:
         The group's size; positives and negatives in images.
     events, trials
         Of a rate; None for other metrics.
-    status, reason, method, exploratory
+    status, reason, method, exploratory, adjustment
         As in the estimates.
     """
 
@@ -49,6 +50,7 @@ class Span:
     trials: int | None = None
     reason: str | None = None
     exploratory: bool = False
+    adjustment: str = "crude"
     limits: Mapping[tuple[str, float], Limits] = field(default_factory=dict)
 
     def within(self, interval: str, level: float) -> Limits | None:
@@ -92,7 +94,7 @@ def attributes_of(estimates: pl.DataFrame) -> list[str]:
 
 
 def spans(estimates: pl.DataFrame) -> list[Span]:
-    """Return a row per subgroup, metric and contrast; the limits of several rows side by side.
+    """Return a row per subgroup, metric, contrast and adjustment, its limits side by side.
 
     Parameters
     ----------
@@ -113,7 +115,8 @@ def spans(estimates: pl.DataFrame) -> list[Span]:
     found: dict[tuple[object, ...], list[Mapping[str, object]]] = {}
     for row in estimates.iter_rows(named=True):
         levels = tuple(row[name] for name in names)
-        found.setdefault((row["metric"], row["contrast"], row["against"], levels), []).append(row)
+        what = (row["metric"], row["contrast"], row["against"], row.get("adjustment"))
+        found.setdefault((*what, levels), []).append(row)
     made = [_span(rows, names) for rows in found.values()]
     order = {name: place for place, name in enumerate(names)}
     return sorted(made, key=lambda s: (len(s.family), tuple(order[name] for name in s.family)))
@@ -142,12 +145,14 @@ def _span(rows: Sequence[Mapping[str, object]], names: Sequence[str]) -> Span:
         trials=_whole(first["trials"]),
         reason=_word(first["reason"]),
         exploratory=bool(first["exploratory"]),
+        adjustment=_word(first.get("adjustment")) or "crude",
         limits=limits,
     )
 
 
 def _real(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) else None
+    found = float(value) if isinstance(value, int | float) else None
+    return found if found is not None and math.isfinite(found) else None
 
 
 def _whole(value: object) -> int | None:

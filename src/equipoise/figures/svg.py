@@ -1,8 +1,13 @@
 """Elements of an SVG as text, escaped by construction, numbers written alike on every machine."""
 
+import math
+import re
 from collections.abc import Sequence
 
 from markupsafe import Markup, escape
+
+Attributes = dict[str, str | float | None]
+"""Of an element, as `tag` takes them."""
 
 INK = "#1b2430"
 MUTED = "#4d5966"
@@ -16,6 +21,7 @@ PURPLE = "#cc79a7"
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'DejaVu Sans', sans-serif"
 _WIDTH_OF_A_LETTER = 0.56
+_FORBIDDEN = re.compile("[\x00-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 
 
 def tag(name: str, *children: str, **attributes: str | float | None) -> Markup:
@@ -140,11 +146,12 @@ def ticks(low: float, high: float, *, about: int = 5) -> list[float]:
     >>> ticks(0.52, 0.97)
     [0.5, 0.6, 0.7, 0.8, 0.9, 1.0]
     """
-    span = max(high - low, 1e-6)
-    steps = [m * 10.0**e for e in range(-7, 7) for m in (1, 2, 5)]
+    span = max(high - low, 1e-6, 1e-6 * abs(low), 1e-6 * abs(high))
+    power = math.floor(math.log10(span)) - 2
+    steps = [m * 10.0**e for e in range(power, power + 4) for m in (1, 2, 5)]
     step = next(s for s in steps if span / s <= about + 0.5)
     first = int(low // step)
-    last = int(-(-high // step))
+    last = max(int(-(-high // step)), first + 1)
     return [round(step * k, 10) for k in range(first, last + 1)]
 
 
@@ -153,7 +160,5 @@ def _text(value: str | float) -> str:
 
 
 def _printable(text: str) -> str:
-    """Leave out the control characters that XML forbids."""
-    if isinstance(text, Markup) or all(c >= " " for c in text):
-        return text
-    return "".join(c if c >= " " else " " for c in text)
+    """Leave out the characters that XML forbids."""
+    return text if isinstance(text, Markup) else _FORBIDDEN.sub(" ", text)

@@ -1,6 +1,7 @@
 """Subgroups, declared before looking, as unions of the atomic cells that the data hold."""
 
 import itertools
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,9 @@ from equipoise.tables import COUNTS, ESTIMATES
 
 UNKNOWN = "unknown"
 """The level of who is not known: reported, and left out of contrasts."""
+
+_FEW = 100_000
+"""Combinations of levels that are counted in place rather than sorted."""
 
 Subgroup = Mapping[str, str | None]
 """A level per attribute; None = not restricted."""
@@ -201,7 +205,7 @@ def cells(frame: pl.DataFrame, table: pl.DataFrame) -> Cells:
     for name, levels in declared.items():
         position = _positions(frame, name, levels)
         code = code * len(levels) + position
-    seen, compact = _compact(code)
+    seen, compact = _compact(code, math.prod(len(levels) for levels in declared.values()))
     found: dict[str, npt.NDArray[np.str_]] = {}
     for name in reversed(declared):
         seen, position = np.divmod(seen, len(declared[name]))
@@ -209,13 +213,15 @@ def cells(frame: pl.DataFrame, table: pl.DataFrame) -> Cells:
     return Cells(compact, found)
 
 
-def _compact(code: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return the codes that occur, and the position of each row's among them."""
-    if len(code) and int(code.max()) <= len(code):
-        occurs = np.bincount(code) > 0
-        return np.flatnonzero(occurs), (np.cumsum(occurs) - 1)[code]
-    seen, compact = np.unique(code, return_inverse=True)
-    return seen, compact.astype(np.int64)
+def _compact(
+    code: npt.NDArray[np.int64], total: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the codes that occur, rising, and the place of each row's code among them."""
+    if total > max(len(code), _FEW):
+        seen, place = np.unique(code, return_inverse=True)
+        return seen, place.astype(np.int64)
+    occurs = np.bincount(code, minlength=total) > 0
+    return np.flatnonzero(occurs), (np.cumsum(occurs) - 1)[code]
 
 
 def levels_of(table: pl.DataFrame) -> dict[str, list[str]]:

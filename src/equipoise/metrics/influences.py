@@ -14,6 +14,7 @@ from equipoise.metrics.arms import Arms
 from equipoise.metrics.counting import Counted, Ranked, histograms
 from equipoise.metrics.numbers import Numbers, Question, kinds_of, sides
 from equipoise.metrics.placements import small_sample
+from equipoise.metrics.samples import Sample
 from equipoise.metrics.tallies import KINDS, kind_codes
 
 Reals = npt.NDArray[np.float64]
@@ -29,23 +30,27 @@ class Influence:
 
     Parameters
     ----------
-    code
-        Shape ``(n,)``: label times levels plus level, of each image.
+    bin
+        Shape ``(n,)``: the level of each image where it is a bin; None where it is a call.
     table
         Shape ``(arms, 2, levels)``: by label and level; zero for an arm that is not assessable.
     inside
         Shape ``(2, arms, cells)``: whose images of either label an arm is moved by.
     point
         The operating point if the levels are calls, not bins.
-    called
-        Whether the levels are calls: then few numbers per patient hold all that matters.
     """
 
-    code: Integers
+    bin: Integers | None
     table: Reals
     inside: Flags
     point: str | None
-    called: bool
+
+    def codes(self, sample: Sample, rows: Integers | slice) -> Integers:
+        """Return label times levels plus level of some images: the column of the table."""
+        if self.bin is None:
+            return kind_codes(sample, self.point)[rows]
+        code = sample.label[rows] * self.table.shape[2] + self.bin[rows]
+        return np.asarray(code, dtype=np.int64)
 
     @property
     def alike(self) -> bool:
@@ -58,7 +63,7 @@ def influence(question: Question, counted: Counted, found: Numbers, compared: Ar
 
     Where scores have more levels than the table has bins, the influence of a ranking is that of
     the middle of its bin: off by at most half the bin's share of the other class, which is below
-    1/2000, so that a standard error is off by less than a thousandth of itself or so; estimates
+    1/1000, so that a standard error is off by about a thousandth of itself at most; estimates
     are not touched by it.
 
     Parameters
@@ -92,14 +97,12 @@ def influence(question: Question, counted: Counted, found: Numbers, compared: Ar
     inside = np.stack([compared.inside, compared.inside])
     if metric.across is not None:
         inside[0 if metric.across == "positives" else 1] = True
+    bins = None
     if metric.thresholded:
-        code, table = (
-            kind_codes(question.sample, question.point),
-            _of_calls(question, counted, found, compared),
-        )
+        table = _of_calls(question, counted, found, compared)
         table *= _factor(found.patients, fine)[:, None, None]
     elif counted.ranked is not None:
-        code = counted.sample.label * counted.ranked.ranks.bins + counted.ranked.ranks.bin
+        bins = counted.ranked.ranks.bin
         table = _of_bins(question, counted, counted.ranked, found, compared)
         if metric.kind == "mean":
             table *= _factor(found.patients, fine)[:, None, None]
@@ -107,7 +110,7 @@ def influence(question: Question, counted: Counted, found: Numbers, compared: Ar
             table[:, 1] *= _factor(found.by_class[0], fine)[:, None]
             table[:, 0] *= _factor(found.by_class[1], fine)[:, None]
     table = np.where(fine[:, None, None], table, 0.0)
-    return Influence(code, table, inside, question.point, metric.thresholded)
+    return Influence(bins, table, inside, question.point)
 
 
 def _factor(patients: Integers, fine: Flags) -> Reals:

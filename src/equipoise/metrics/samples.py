@@ -141,10 +141,9 @@ def _codes(who: pl.Series) -> Integers:
         code = who.to_numpy().astype(np.int64)
         code = code - (code.min() if len(code) else 0)
     if len(code) and int(code.max()) < 8 * len(code) + 1024:
-        place: Integers = np.cumsum(np.bincount(code) > 0) - 1
-        return place[code]
-    _, place = np.unique(code, return_inverse=True)
-    return place.astype(np.int64)
+        place = np.cumsum(np.bincount(code) > 0) - 1
+        return np.asarray(place[code], dtype=np.int64)
+    return np.asarray(np.unique(code, return_inverse=True)[1], dtype=np.int64)
 
 
 def _sample(
