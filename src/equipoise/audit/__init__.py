@@ -4,7 +4,7 @@ from equipoise.audit.auditing import estimates
 from equipoise.audit.options import Options
 from equipoise.audit.stage import run
 from equipoise.audit.summary import summary
-from equipoise.metrics.reading import read_predictions
+from equipoise.metrics.reading import from_arrays, read_predictions
 
 VERSION = 1
 NEEDS = ("cohort", "predictions")
@@ -18,6 +18,7 @@ __all__ = [
     "WANTS",
     "Options",
     "estimates",
+    "from_arrays",
     "read_predictions",
     "run",
     "summary",

@@ -7,21 +7,27 @@ import polars as pl
 
 from equipoise import metrics
 from equipoise.audit.options import Options
+from equipoise.audit.points import Points, Rows, points_of
 from equipoise.errors import InvalidConfiguration, InvalidTable, nearest
-from equipoise.metrics.reading import declared_levels, of_split, wide, with_attributes
+from equipoise.metrics.reading import (
+    Source,
+    declared_levels,
+    of_split,
+    read_predictions,
+    with_attributes,
+)
 from equipoise.tables import findings as findings_of
 
 _log = logging.getLogger(__name__)
 
-Points = pl.DataFrame | Mapping[str, float]
-
 
 def estimates(
-    predictions: pl.DataFrame,
+    predictions: Source,
     *,
     by: Mapping[str, Sequence[str] | None] | Sequence[str],
     patient: str | None = "patient_id",
     operating_points: Points | None = None,
+    tune: Source | None = None,
     options: Options | None = None,
 ) -> pl.DataFrame:
     """Return the table *estimates*: every metric of every declared subgroup, with intervals.
@@ -29,18 +35,25 @@ def estimates(
     Parameters
     ----------
     predictions
-        A row per image with `label` and `score`, or ``label:<finding>`` and ``score:<finding>``;
-        or a row per `image_id` and `finding`. With a column `split` only the test split is
-        audited, unless the options say otherwise.
+        A path (CSV, Parquet, Arrow, Feather) or a table of polars, pandas or pyarrow: a row per
+        image with `label` and `score`, or ``label:<finding>`` and ``score:<finding>``, or a `label`
+        of class names and ``score:<class>``; or a row per `image_id` and `finding`. The layouts of
+        fairmedfm, Fairlearn and MEDFAIR are recognised. With a column `split` only the test split
+        is audited, unless the options say otherwise.
     by
-        Attribute → its levels, declared before looking. None for the levels, or a list of
-        attributes, takes them from the data and makes every result exploratory.
+        Attribute → its levels, declared before looking; bands as ``40-64`` cut numbers, in
+        completed units. None for the levels, or a list of attributes, takes them from the data and
+        makes every result exploratory.
     patient
         The column that says whose image it is. None takes images as independent, and says so:
         the intervals are then too narrow wherever a patient has several.
     operating_points
-        Name → threshold for all findings, or a table of `finding`, `operating_point`,
-        `threshold` and perhaps `fold`. None: only metrics that need no threshold.
+        Name → threshold, or → a rule as ``"specificity=0.9"``, for all findings; or a table of
+        `finding`, `operating_point`, `threshold` and perhaps `fold`. None: only metrics that need
+        no threshold.
+    tune
+        What rules choose thresholds on: never what is audited. Without it, the rows of the split
+        *validation* of the same table.
     options
         The rest: references, intersections, metrics, minimum numbers, seed.
 
@@ -52,7 +65,8 @@ def estimates(
     Raises
     ------
     InvalidTable
-        If the predictions are not what they must be, or a level occurs that is not declared.
+        If the predictions are not what they must be, a level occurs that is not declared, or a
+        threshold was chosen on what is audited.
 
     Examples
     --------
@@ -64,20 +78,25 @@ def estimates(
 needed)')
     """
     chosen = options or Options()
-    frame = of_split(wide(predictions), chosen.split, patient)
+    everyone = read_predictions(predictions)
+    frame = of_split(everyone, chosen.split, patient)
     names = list(by)
     if patient in names:
         raise InvalidConfiguration(f"audit: '{patient}' cannot be an attribute and the patient")
     _check_patient(frame, patient)
-    frame = with_attributes(frame, names)
+    rows = Rows(frame, everyone, chosen.split or "test", patient)
+    points = points_of(operating_points, rows, tune)
+    frame = with_attributes(frame, by)
     levels, exploratory = declared_levels(frame, by)
-    table = metrics.subgroups(levels, order=chosen.intersections, exploratory=exploratory)
+    table = metrics.subgroups(
+        levels, order=chosen.intersections, exploratory=exploratory, sets=chosen.sets
+    )
     return estimated(
         frame,
         table,
         options=chosen,
         patient=patient,
-        points=_points(operating_points, frame),
+        points=points,
         candidate=chosen.candidate or "predictions",
     ).estimates
 
@@ -156,39 +175,3 @@ def _check_patient(frame: pl.DataFrame, patient: str | None) -> None:
             f"predictions: no column '{patient}'; got {frame.columns}",
             hint=close or "without patient ids images are taken as independent: say so",
         )
-
-
-def _points(given: Points | None, frame: pl.DataFrame) -> pl.DataFrame | None:
-    if given is None or isinstance(given, pl.DataFrame):
-        return _checked(given)
-    rows = [
-        {"finding": finding, "operating_point": name, "threshold": float(threshold)}
-        for finding in findings_of(frame)
-        for name, threshold in given.items()
-    ]
-    return _checked(pl.DataFrame(rows))
-
-
-def _checked(points: pl.DataFrame | None) -> pl.DataFrame | None:
-    if points is None:
-        return None
-    for name in ("finding", "operating_point", "threshold"):
-        if name not in points.columns:
-            raise InvalidTable(
-                f"operating points: no column '{name}'; got {points.columns}",
-                hint=nearest(name, points.columns),
-            )
-    bad = points.filter(~pl.col("threshold").cast(pl.Float64).is_finite().fill_null(value=False))
-    if bad.height:
-        raise InvalidTable(
-            f"operating points: {bad.height} thresholds are no numbers, as {bad['threshold'][0]}"
-        )
-    # A threshold that calls nobody lies a hair above the highest score, which may be 1.
-    outside = points.filter(~pl.col("threshold").cast(pl.Float64).is_between(0, 1 + 1e-6))
-    if outside.height:
-        raise InvalidTable(
-            f"operating points: {outside.height} thresholds outside [0, 1], "
-            f"as {outside['threshold'][0]}",
-            hint="scores lie in [0, 1], so 20 % is 0.2",
-        )
-    return points

@@ -16,6 +16,7 @@ class Options(BaseModel):
     attributes: Mapping[str, list[str] | None] = Field(
         default_factory=dict,
         description="Attribute → its levels, declared before looking, 'unknown' too if it occurs. "
+        "Bands, as 0-39, 40-64, 65+, cut a column of numbers. "
         "Without levels they are taken from the data: then every result is exploratory, and no "
         "exploratory result passes a gate.",
     )
@@ -26,6 +27,11 @@ class Options(BaseModel):
     )
     intersections: int = Field(
         default=2, ge=1, le=3, description="How many attributes are combined at most; 1 is none."
+    )
+    sets: list[list[str]] | None = Field(
+        default=None,
+        description="Which attributes are combined, set by set, as [[sex, age_band], [site]]; "
+        "instead of all up to `intersections`.",
     )
     findings: list[str] | None = Field(
         default=None, description="Which findings; all that have a label and a score, by default."

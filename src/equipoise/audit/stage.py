@@ -85,11 +85,13 @@ def run(options: Options, inputs: Mapping[str, Path], out: Path, scope: Scope) -
     frame = _frame(options, inputs, chosen)
     points = _points(inputs["predictions"], chosen)
     scope.progress("tables", 1, 3)
-    frame = with_attributes(frame, list(options.attributes))
+    frame = with_attributes(frame, options.attributes)
     levels, found_levels = declared_levels(frame, options.attributes)
     # A model fares better on images that it was fitted or chosen on: nothing there may pass.
     exploratory = found_levels or not (chosen.split == "all" or options.split in {None, "test"})
-    table = metrics.subgroups(levels, order=options.intersections, exploratory=exploratory)
+    table = metrics.subgroups(
+        levels, order=options.intersections, exploratory=exploratory, sets=options.sets
+    )
     found = estimated(
         frame,
         table,

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from equipoise.metrics import METRICS, metric
 from equipoise.tables import ESTIMATES
 
 _KEY = ("finding", "candidate", "operating_point", "metric")
-_SMALL_IS_GOOD = ("brier",)
 
 
 def summary(estimates: pl.DataFrame) -> pl.DataFrame:
@@ -51,7 +51,7 @@ def summary(estimates: pl.DataFrame) -> pl.DataFrame:
     joined = own.drop("against").join(
         contrasts, on=[*_KEY, *attributes], how="left", nulls_equal=True, maintain_order="left"
     )
-    worse = pl.when(pl.col("metric").is_in(_SMALL_IS_GOOD)).then(-pl.col("value"))
+    worse = pl.when(pl.col("metric").is_in(_small_is_good(own))).then(-pl.col("value"))
     order = [pl.col(name).rle_id() for name in _KEY]
     return (
         joined.with_columns(
@@ -79,6 +79,12 @@ def summary(estimates: pl.DataFrame) -> pl.DataFrame:
             "note",
         )
     )
+
+
+def _small_is_good(estimates: pl.DataFrame) -> list[str]:
+    """Return the metrics of which a large value is the worse; one that is not ours is none."""
+    known = [name for name in estimates["metric"].unique().sort() if name in METRICS]
+    return [name for name in known if metric(name).worse == "high"]
 
 
 def _words(attributes: Sequence[str]) -> pl.Expr:
