@@ -1,7 +1,9 @@
 """The audit: predictions and declared subgroups in, counts and estimates out."""
 
 from equipoise.audit.auditing import estimates
+from equipoise.audit.comparing import Comparison, compared
 from equipoise.audit.options import Options
+from equipoise.audit.pairing import unpaired
 from equipoise.audit.stage import run
 from equipoise.audit.summary import summary
 from equipoise.metrics.reading import read_predictions
@@ -16,9 +18,12 @@ __all__ = [
     "NEEDS",
     "VERSION",
     "WANTS",
+    "Comparison",
     "Options",
+    "compared",
     "estimates",
     "read_predictions",
     "run",
     "summary",
+    "unpaired",
 ]

@@ -68,7 +68,7 @@ needed)')
     names = list(by)
     if patient in names:
         raise InvalidConfiguration(f"audit: '{patient}' cannot be an attribute and the patient")
-    _check_patient(frame, patient)
+    check_patient(frame, patient)
     frame = with_attributes(frame, names)
     levels, exploratory = declared_levels(frame, by)
     table = metrics.subgroups(levels, order=chosen.intersections, exploratory=exploratory)
@@ -77,7 +77,7 @@ needed)')
         table,
         options=chosen,
         patient=patient,
-        points=_points(operating_points, frame),
+        points=thresholds(operating_points, frame),
         candidate=chosen.candidate or "predictions",
     ).estimates
 
@@ -149,7 +149,18 @@ def estimated(
     return metrics.estimate(people, table, plan)
 
 
-def _check_patient(frame: pl.DataFrame, patient: str | None) -> None:
+def check_patient(frame: pl.DataFrame, patient: str | None) -> None:
+    """Refuse a table without the column that says whose image it is.
+
+    Raises
+    ------
+    InvalidTable
+        If a column is named that is not there.
+
+    Examples
+    --------
+    >>> check_patient(pl.DataFrame({"score": [0.5]}), None)
+    """
     if patient is not None and patient not in frame.columns:
         close = nearest(patient, [name for name in frame.columns if name != "image_id"])
         raise InvalidTable(
@@ -158,7 +169,19 @@ def _check_patient(frame: pl.DataFrame, patient: str | None) -> None:
         )
 
 
-def _points(given: Points | None, frame: pl.DataFrame) -> pl.DataFrame | None:
+def thresholds(given: Points | None, frame: pl.DataFrame) -> pl.DataFrame | None:
+    """Return operating points as a table, those that are only named for every finding.
+
+    Raises
+    ------
+    InvalidTable
+        If a threshold is no number in [0, 1].
+
+    Examples
+    --------
+    >>> thresholds({"screening": 0.2}, pl.DataFrame({"label:x": [True]})).rows()
+    [('x', 'screening', 0.2)]
+    """
     if given is None or isinstance(given, pl.DataFrame):
         return _checked(given)
     rows = [
