@@ -1,7 +1,9 @@
 """The audit: predictions and declared subgroups in, counts and estimates out."""
 
 from equipoise.audit.auditing import estimates
+from equipoise.audit.comparing import Comparison, compared
 from equipoise.audit.options import Options
+from equipoise.audit.pairing import unpaired
 from equipoise.audit.stage import run
 from equipoise.audit.summary import summary
 from equipoise.metrics.reading import from_arrays, read_predictions
@@ -16,10 +18,13 @@ __all__ = [
     "NEEDS",
     "VERSION",
     "WANTS",
+    "Comparison",
     "Options",
+    "compared",
     "estimates",
     "from_arrays",
     "read_predictions",
     "run",
     "summary",
+    "unpaired",
 ]

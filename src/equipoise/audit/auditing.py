@@ -83,7 +83,7 @@ needed)')
     names = list(by)
     if patient in names:
         raise InvalidConfiguration(f"audit: '{patient}' cannot be an attribute and the patient")
-    _check_patient(frame, patient)
+    check_patient(frame, patient)
     rows = Rows(frame, everyone, chosen.split or "test", patient)
     points = points_of(operating_points, rows, tune)
     frame = with_attributes(frame, by)
@@ -168,7 +168,18 @@ def estimated(
     return metrics.estimate(people, table, plan)
 
 
-def _check_patient(frame: pl.DataFrame, patient: str | None) -> None:
+def check_patient(frame: pl.DataFrame, patient: str | None) -> None:
+    """Refuse a table without the column that says whose image it is.
+
+    Raises
+    ------
+    InvalidTable
+        If a column is named that is not there.
+
+    Examples
+    --------
+    >>> check_patient(pl.DataFrame({"score": [0.5]}), None)
+    """
     if patient is not None and patient not in frame.columns:
         close = nearest(patient, [name for name in frame.columns if name != "image_id"])
         raise InvalidTable(
