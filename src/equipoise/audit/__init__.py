@@ -1,6 +1,8 @@
 """The audit: predictions and declared subgroups in, counts and estimates out."""
 
 from equipoise.audit.auditing import estimates
+from equipoise.audit.components import Components, components
+from equipoise.audit.encoding import Probing, encoding
 from equipoise.audit.options import Options
 from equipoise.audit.stage import run
 from equipoise.audit.summary import summary
@@ -16,7 +18,11 @@ __all__ = [
     "NEEDS",
     "VERSION",
     "WANTS",
+    "Components",
     "Options",
+    "Probing",
+    "components",
+    "encoding",
     "estimates",
     "read_predictions",
     "run",
