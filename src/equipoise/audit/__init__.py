@@ -2,6 +2,8 @@
 
 from equipoise.audit.auditing import estimates
 from equipoise.audit.comparing import Comparison, compared
+from equipoise.audit.components import Components, components
+from equipoise.audit.encoding import Probing, encoding
 from equipoise.audit.options import Options
 from equipoise.audit.pairing import unpaired
 from equipoise.audit.stage import run
@@ -19,8 +21,12 @@ __all__ = [
     "VERSION",
     "WANTS",
     "Comparison",
+    "Components",
     "Options",
+    "Probing",
     "compared",
+    "components",
+    "encoding",
     "estimates",
     "from_arrays",
     "read_predictions",

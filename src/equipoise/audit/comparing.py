@@ -8,8 +8,8 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from equipoise import metrics
-from equipoise.audit.points import Points, Rows, points_of
 from equipoise.audit.pairing import both_known, joined, shared_findings
+from equipoise.audit.points import Points, Rows, points_of
 from equipoise.errors import InvalidTable
 from equipoise.metrics import Minimum
 from equipoise.metrics.arms import Arms, arms
@@ -134,7 +134,11 @@ def compared(
     both = both_known(both, wanted)
     populations = [
         metrics.population(
-            frame, table, patient=patient, points=points_of(points, Rows(frame, frame, "all", patient), None), findings=wanted
+            frame,
+            table,
+            patient=patient,
+            points=points_of(points, Rows(frame, frame, "all", patient), None),
+            findings=wanted,
         )
         for frame, points in zip(both, pair, strict=True)
     ]

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from equipoise.document.discrimination import Discrimination, Flags, Integers, Reals, within
 from equipoise.document.options import Options
 from equipoise.document.origins import Source
+from equipoise.metrics.strata import Discrimination, Flags, Integers, Reals, within
 from equipoise.probes import cross_fitted_scores
 from equipoise.splits import patient_folds, patient_strata
 

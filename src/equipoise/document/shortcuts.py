@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from equipoise.document.discrimination import Discrimination, holm
 from equipoise.document.options import Options
 from equipoise.document.probing import Probed
+from equipoise.metrics.multiplicity import holm
+from equipoise.metrics.strata import Discrimination
 
 WARNING = "shortcut warning"
 LOW_RESOLUTION = "low-resolution signal"
@@ -96,7 +97,7 @@ def _adjusted(probes: Sequence[Probed], value: float, kinds: Sequence[str]) -> A
         for name, found in (("crude", probe.crude), ("conditional", probe.conditional))
         if found is not None
     }
-    return dict(zip(tests, holm(list(tests.values())), strict=True))
+    return dict(zip(tests, holm(np.array(list(tests.values()))).tolist(), strict=True))
 
 
 def _verdict(place: int, probe: Probed, share: float | None, looks: _Looks) -> str:

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from equipoise.document.discrimination import Discrimination, holm, within
 from equipoise.metrics import clustered_auroc
+from equipoise.metrics.strata import Discrimination, mean_within, within
 
 
 def draw(seed, n=120, strata=3):
@@ -72,20 +72,37 @@ def test_a_perfect_score_of_few_images_is_not_endlessly_sure():
     assert many < 1e-10
 
 
-@given(st.lists(st.floats(0, 1), max_size=8))
-def test_holm_never_lowers_a_p_value_and_keeps_their_order(p_values):
-    adjusted = holm(p_values)
-    assert all(a >= p for a, p in zip(adjusted, p_values, strict=True))
-    order = np.argsort(p_values, kind="stable")
-    assert np.all(np.diff(np.asarray(adjusted)[order]) >= 0)
-
-
-def test_holm_of_nothing_is_nothing():
-    assert holm([]) == []
-
-
 def test_where_all_positives_are_of_one_patient_nothing_is_shown():
     label = np.arange(60) < 30
     patient = np.where(label, 0, np.arange(60))
     found = within(label.astype(float), label, patient, np.zeros(60, np.int64))
     assert (found.auroc, found.p_above(0.6)) == (1.0, 1.0)
+
+
+@given(st.integers(0, 100))
+def test_the_mean_of_one_is_that_one(seed):
+    score, label, patient, stratum = draw(seed)
+    one = within(score, label, patient, stratum)
+    assert mean_within([score], [label], patient, [stratum]) == pytest.approx(
+        (one.auroc, one.standard_error)
+    )
+
+
+def test_a_level_and_its_opposite_are_one_statement_not_two():
+    score, label, patient, stratum = draw(3)
+    one = within(score, label, patient, stratum)
+    both = mean_within([score, -score], [label, ~label], patient, [stratum, stratum])
+    assert both == pytest.approx((one.auroc, one.standard_error))
+
+
+def test_an_image_of_a_negative_stratum_is_in_no_number():
+    score, label, patient, stratum = draw(4)
+    out = np.where(stratum == 2, -1, stratum)
+    inside = stratum < 2
+    kept = within(score[inside], label[inside], patient[inside], stratum[inside])
+    assert within(score, label, patient, out) == kept
+
+
+def test_the_mean_without_a_comparison_is_no_number():
+    none = np.full(3, -1)
+    assert np.isnan(mean_within([np.zeros(3)], [np.ones(3, bool)], np.arange(3), [none])).all()

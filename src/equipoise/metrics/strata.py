@@ -5,12 +5,13 @@ is scored by a probe that saw few, so that pooled over folds even a source that 
 below 0.5. Positives are therefore compared with negatives of their own fold only.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from equipoise.metrics import placements
+from equipoise.metrics.placements import placements, small_sample
 
 Reals = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -72,8 +73,8 @@ def within(score: Reals, label: Flags, patient: Integers, stratum: Integers) -> 
     """Return the mean AUROC within strata: positives are compared with negatives of their own.
 
     A stratum of m positives and n negatives weighs ``m·n / (m + n)``; one without both says
-    nothing and is left out. Influence values are summed per patient over all strata, so that a
-    patient with images in several counts once.
+    nothing and is left out, and so is an image of a negative stratum. Influence values are summed
+    per patient over all strata, so that a patient with images in several counts once.
 
     References
     ----------
@@ -86,48 +87,74 @@ def within(score: Reals, label: Flags, patient: Integers, stratum: Integers) -> 
     >>> within(score, label, np.arange(4), np.array([0, 0, 1, 1])).auroc
     1.0
     """
-    parts = [np.flatnonzero(stratum == code) for code in np.unique(stratum)]
-    parts = [rows for rows in parts if 0 < label[rows].sum() < len(rows)]
-    if not parts:
+    told = _told(score, label, stratum)
+    if told is None:
         return Discrimination(float("nan"), float("nan"), 0, 0, 0, 0)
-    sizes = [(int(label[rows].sum()), len(rows)) for rows in parts]
-    weight = np.array([m * (n - m) / n for m, n in sizes])
-    weight /= weight.sum()
-    influence, value = np.zeros(len(label)), 0.0
-    for share, rows in zip(weight, parts, strict=True):
-        auroc, told = _influence(score[rows], label[rows])
-        influence[rows] = share * told
-        value += share * auroc
-    used = np.concatenate(parts)
-    positive = int(label[used].sum())
-    return Discrimination(
-        float(value),
-        _spread(influence[used], label[used], patient[used]),
-        len(used),
-        positive,
-        len(used) - positive,
-        len(parts),
-    )
+    total = _per_patient(told, label, patient)
+    positive = int(label[told.used].sum())
+    n = int(told.used.sum())
+    error = float(np.sqrt(np.sum(total**2)))
+    return Discrimination(told.value, error, n, positive, n - positive, told.strata)
 
 
-def holm(p_values: list[float]) -> list[float]:
-    """Return p-values adjusted for all being looked at.
+def mean_within(
+    scores: Sequence[Reals], labels: Sequence[Flags], patient: Integers, strata: Sequence[Integers]
+) -> tuple[float, float]:
+    """Return the plain mean of several `within` of the same images, and its standard error.
 
-    References
+    A patient's influence values are summed over all of them, so that how they hang together,
+    as one level against the rest does with the others, is in the error.
+
+    Parameters
     ----------
-    Holm 1979, Scandinavian Journal of Statistics 6:65.
+    scores, labels, strata
+        For each of them, shape ``(n,)``; a negative stratum leaves the image out.
+    patient
+        Shape ``(n,)``, codes from 0.
 
     Examples
     --------
-    >>> holm([0.01, 0.04, 0.03])
-    [0.03, 0.06, 0.06]
+    >>> score, label = np.array([0.1, 0.4, 0.35, 0.8]), np.array([False, False, True, True])
+    >>> one = np.zeros(4, np.int64)
+    >>> value, error = mean_within([score, -score], [label, ~label], np.arange(4), [one, one])
+    >>> value, round(error, 4)
+    (0.75, 0.3536)
     """
-    order = sorted(range(len(p_values)), key=lambda place: p_values[place])
-    adjusted, greatest = [0.0] * len(p_values), 0.0
-    for rank, place in enumerate(order):
-        greatest = max(greatest, min(1.0, (len(p_values) - rank) * p_values[place]))
-        adjusted[place] = greatest
-    return adjusted
+    value, total = 0.0, np.zeros(int(patient.max(initial=-1)) + 1)
+    for score, label, stratum in zip(scores, labels, strata, strict=True):
+        told = _told(score, label, stratum)
+        if told is None:
+            return float("nan"), float("nan")
+        value += told.value / len(scores)
+        total += _per_patient(told, label, patient) / len(scores)
+    return value, float(np.sqrt(np.sum(total**2)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """The mean AUROC within strata, what each image adds to it, and which images are in it."""
+
+    value: float
+    influence: Reals
+    used: Flags
+    strata: int
+
+
+def _told(score: Reals, label: Flags, stratum: Integers) -> _Told | None:
+    parts = [np.flatnonzero(stratum == code) for code in np.unique(stratum[stratum >= 0])]
+    parts = [rows for rows in parts if 0 < label[rows].sum() < len(rows)]
+    if not parts:
+        return None
+    sizes = [(int(label[rows].sum()), len(rows)) for rows in parts]
+    weight = np.array([m * (n - m) / n for m, n in sizes])
+    weight /= weight.sum()
+    influence, used, value = np.zeros(len(label)), np.zeros(len(label), dtype=bool), 0.0
+    for share, rows in zip(weight, parts, strict=True):
+        auroc, told = _influence(score[rows], label[rows])
+        influence[rows] = share * told
+        used[rows] = True
+        value += float(share * auroc)
+    return _Told(value, influence, used, len(parts))
 
 
 def _influence(score: Reals, label: Flags) -> tuple[float, Reals]:
@@ -142,14 +169,10 @@ def _influence(score: Reals, label: Flags) -> tuple[float, Reals]:
     return value, told
 
 
-def _spread(influence: Reals, label: Flags, patient: Integers) -> float:
-    """Return the standard error from influence values, summed per patient."""
-    _, code = np.unique(patient, return_inverse=True)
-    total = np.zeros(int(code.max()) + 1)
-    for side in (label, ~label):
-        clusters = len(np.unique(code[side]))
-        if clusters < 2:
-            return float("nan")
-        factor = np.sqrt(clusters / (clusters - 1))
-        total += np.bincount(code[side], influence[side] * factor, len(total))
-    return float(np.sqrt(np.sum(total**2)))
+def _per_patient(told: _Told, label: Flags, patient: Integers) -> Reals:
+    """Return influence values summed per patient; NaN if a class is of one patient."""
+    total = np.zeros(int(patient.max()) + 1)
+    for side in (label & told.used, ~label & told.used):
+        factor = small_sample(len(np.unique(patient[side])))
+        total += np.bincount(patient[side], told.influence[side] * factor, len(total))
+    return total
