@@ -217,7 +217,7 @@ def _critical(family: list[Change], chosen: Comparison) -> float:
     size = max(len(change.influence) for change in family)
     stacked = np.stack([np.pad(c.influence, (0, size - len(c.influence))) for c in family])
     rng = np.random.default_rng(chosen.seed)
-    found = joint(stacked @ stacked.T, chosen.level, rng, n=_DRAWS).critical
+    found = joint([stacked @ stacked.T], chosen.level, rng, n=_DRAWS).critical
     return quantile(chosen.level) if found is None else found
 
 
