@@ -8,7 +8,7 @@ import numpy.typing as npt
 from equipoise.metrics.arms import Arms
 from equipoise.metrics.ranks import Ranks, bin_means, by_cell, ranks
 from equipoise.metrics.samples import Sample
-from equipoise.metrics.tallies import NEGATIVE, POSITIVE, Tally, images, patients, tally
+from equipoise.metrics.tallies import NEGATIVE, POSITIVE, Runs, Tally, images, patients, tally
 from equipoise.metrics.wins import wins
 
 Reals = npt.NDArray[np.float64]
@@ -67,7 +67,9 @@ class Counted:
     cells: int
 
 
-def counted_of(sample: Sample, compared: Arms, *, ranked: bool) -> Counted:
+def counted_of(
+    sample: Sample, compared: Arms, *, ranked: bool, known: Runs | None = None
+) -> Counted:
     """Return all that is counted of one finding.
 
     Parameters
@@ -78,6 +80,8 @@ def counted_of(sample: Sample, compared: Arms, *, ranked: bool) -> Counted:
         The arms.
     ranked
         Whether any question needs the order of the scores.
+    known
+        The runs of the images, if they are known already.
 
     Examples
     --------
@@ -87,7 +91,7 @@ def counted_of(sample: Sample, compared: Arms, *, ranked: bool) -> Counted:
     >>> counted_of(sample, compared, ranked=True).ranked.wins.tolist()
     [[4.0]]
     """
-    tallied, inside = tally(sample), compared.inside
+    tallied, inside = tally(sample, known), compared.inside
     sides = [
         (images(tallied, None, side, inside), patients(tallied, None, side, inside))
         for side in (POSITIVE, NEGATIVE)

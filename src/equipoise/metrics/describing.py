@@ -140,7 +140,7 @@ def _row(question: Question, attributes: str, one: Description) -> dict[str, obj
     return {
         "finding": question.sample.finding,
         "operating_point": question.point,
-        "metric": one.metric,
+        "metric": one.metric.split(" and ")[0],  # odds are of two: told under the first
         "contrast": one.contrast,
         "against": attributes,
         "value": one.value,

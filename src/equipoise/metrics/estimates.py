@@ -22,7 +22,7 @@ from equipoise.metrics.rows import Figures, Interval, Kind, Sheet, rows
 from equipoise.metrics.samples import Population
 from equipoise.metrics.simultaneous import joint
 from equipoise.metrics.stacks import Stack, stacks
-from equipoise.metrics.tallies import tally
+from equipoise.metrics.tallies import runs, tally
 from equipoise.tables import ESTIMATES, check
 
 Reals = npt.NDArray[np.float64]
@@ -144,8 +144,12 @@ def answers(
     """
     ranked = {id(q.sample) for q in asked if not q.metric.thresholded}
     samples = {id(q.sample): q.sample for q in asked}
+    # Findings that are assessed in the same images share who is where.
+    shared = {id(sample.patient): sample for sample in samples.values()}
+    of = {key: runs(sample) for key, sample in shared.items()}
     made = {
-        key: counted_of(sample, compared, ranked=key in ranked) for key, sample in samples.items()
+        key: counted_of(sample, compared, ranked=key in ranked, known=of[id(sample.patient)])
+        for key, sample in samples.items()
     }
     counted = [made[id(question.sample)] for question in asked]
     found = [numbers(q, of, compared, minimum) for q, of in zip(asked, counted, strict=True)]

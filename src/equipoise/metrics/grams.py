@@ -88,18 +88,15 @@ def gram(one: Influence, counted: Counted, known: dict[tuple[int, str | None], C
     >>> gram(made, counted_of(sample, compared, ranked=True), {}).products.round(3).tolist()
     [[0.1]]
     """
-    sample, tallied = counted.sample, counted.tally
-    lone = np.repeat(tallied.lone, np.diff(tallied.starts))
+    sample, of = counted.sample, counted.tally.runs
     if one.bin is None and one.alike:
         key = id(sample), one.point
         if key not in known:
             known[key] = calls_of(counted, one.point)
-        return _of_calls(one, known[key]) + _dense(one, sample, np.flatnonzero(~lone))
-    many = len(sample.label) >= _PER_CELL * one.inside.shape[2]
-    if many:
-        by_cell = _by_cell(one, sample, np.flatnonzero(lone))
-        return by_cell + _dense(one, sample, np.flatnonzero(~lone))
-    return _dense(one, sample, np.arange(len(lone)))
+        return _of_calls(one, known[key]) + _dense(one, sample, of.of_several())
+    if len(sample.label) >= _PER_CELL * one.inside.shape[2]:
+        return _by_cell(one, sample, of.by_cell) + _dense(one, sample, of.of_several())
+    return _dense(one, sample, np.arange(len(sample.label)))
 
 
 def calls_of(counted: Counted, point: str | None) -> Calls:
@@ -115,36 +112,13 @@ def calls_of(counted: Counted, point: str | None) -> Calls:
     >>> np.diag(calls_of(counted_of(sample, compared, ranked=False), "p").second[0]).tolist()
     [1.0, 0.0, 0.0, 1.0]
     """
-    tallied = counted.tally
-    numbers = tallied.kinds[point][:, tallied.lone]
-    vectors, times = _distinct(np.vstack([tallied.cell[tallied.lone], numbers]))
-    cell, n = vectors[0], vectors[1:].astype(np.float64)
+    lone = counted.tally.lone[point]
+    cell, n, times = lone.cell, lone.numbers.astype(np.float64), lone.times.astype(np.float64)
     second, fourth = np.zeros((counted.cells, 4, 4)), np.zeros((counted.cells, 10, 10))
     np.add.at(second, cell, np.einsum("p,ip,jp->pij", times, n, n))
     pairs = n[_PAIRS[0]] * n[_PAIRS[1]]
     np.add.at(fourth, cell, np.einsum("p,ip,jp->pij", times, pairs, pairs))
     return Calls(second, fourth)
-
-
-def _distinct(columns: Integers) -> tuple[Integers, Reals]:
-    """Return the distinct columns of small whole numbers, and how often each occurs."""
-    if not columns.shape[1]:
-        return columns, np.zeros(0)
-    sizes = columns.max(axis=1) + 1
-    code = columns[0]
-    for row, size in zip(columns[1:], sizes[1:], strict=True):
-        code = code * size + row
-    if np.prod(sizes.astype(np.float64)) <= _BLOCK:
-        times = np.bincount(code)
-        seen = np.flatnonzero(times)
-        times = times[seen]
-    else:
-        seen, times = np.unique(code, return_counts=True)
-    rows = []
-    for size in sizes[:0:-1]:
-        seen, row = np.divmod(seen, size)
-        rows.append(row)
-    return np.array([seen, *rows[::-1]]), times.astype(np.float64)
 
 
 def add_rows(block: Reals, one: Influence, sample: Sample, rows: slice, start: int) -> None:
@@ -228,7 +202,7 @@ def _of_calls(one: Influence, calls: Calls) -> Gram:
     return made
 
 
-def _by_cell(one: Influence, sample: Sample, lone: Integers) -> Gram:
+def _by_cell(one: Influence, sample: Sample, order: Integers) -> Gram:
     """Return the sums over the patients who have one cell, a cell at a time.
 
     In single precision, each arm's table scaled to one: right to six digits, and half the time.
@@ -238,8 +212,6 @@ def _by_cell(one: Influence, sample: Sample, lone: Integers) -> Gram:
     arms, _, levels = one.table.shape
     scale = np.maximum(np.abs(one.table).max(axis=(1, 2)), 1e-300)
     flat = (one.table.reshape(arms, -1).T / scale).astype(np.float32)  # (label and level, arm)
-    # Stable, so that a patient's images stay together.
-    order = lone[np.argsort(sample.cell[lone].astype(np.uint16), kind="stable")]
     who, code = sample.patient[order], one.codes(sample, order).astype(np.int32)
     starts = np.flatnonzero(np.r_[True, who[1:] != who[:-1]])
     last = sample.cell[order[starts]]

@@ -242,8 +242,15 @@ def levels_of(table: pl.DataFrame) -> dict[str, list[str]]:
 def _positions(frame: pl.DataFrame, name: str, levels: list[str]) -> npt.NDArray[np.int64]:
     if name not in frame.columns:
         raise InvalidTable(f"predictions: no column '{name}'; got {frame.columns}")
-    position = frame[name].cast(pl.Enum(levels), strict=False).to_physical()
-    stray = frame[name].filter(position.is_null())
+    column = frame[name]
+    if isinstance(column.dtype, pl.Enum):
+        # Its few levels are looked up, not its many rows.
+        place = column.dtype.categories.cast(pl.String)
+        place = place.cast(pl.Enum(levels), strict=False).to_physical()
+        position = place.gather(column.to_physical())
+    else:
+        position = column.cast(pl.Enum(levels), strict=False).to_physical()
+    stray = column.filter(position.is_null())
     if stray.len():
         rows = "row" if stray.len() == 1 else "rows"
         raise InvalidTable(

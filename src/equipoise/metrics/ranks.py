@@ -60,22 +60,18 @@ def ranks(sample: Sample, *, most: int = BINS) -> Ranks:
     >>> found.order.tolist(), found.level.tolist(), found.bin.tolist()
     ([2, 0, 1], [0, 1, 1], [1, 1, 0])
     """
-    order = _order(sample)
-    score, n = sample.score[order], len(order)
-    new = np.ones(n, dtype=bool)
-    new[1:] = score[1:] != score[:-1]
+    order, new = _order(sample)
     level = np.cumsum(new) - 1
-    levels = int(level[-1]) + 1 if n else 0
-    by_image = np.empty(n, dtype=np.int64)
+    levels = int(level[-1]) + 1 if len(order) else 0
+    by_image = np.empty(len(order), dtype=np.int64)
     if levels <= most:
         by_image[order] = level
         return Ranks(order, level, by_image, levels, exact=True)
-    part = _shares(sample.label[order], new, most)
-    change = np.zeros(n, dtype=bool)
-    change[1:] = part[1:] != part[:-1]
-    coarse = np.cumsum(change)
-    by_image[order] = coarse
-    return Ranks(order, level, by_image, int(coarse[-1]) + 1, exact=False)
+    starts = _edges(sample.label[order], new, most)
+    change = np.zeros(len(order), dtype=bool)
+    change[starts[1:]] = True
+    by_image[order] = np.cumsum(change)
+    return Ranks(order, level, by_image, len(starts), exact=False)
 
 
 def by_cell(sample: Sample, ranked: Ranks, cells: int) -> Integers:
@@ -107,8 +103,8 @@ def bin_means(sample: Sample, ranked: Ranks) -> Reals:
     return np.asarray(total / np.bincount(ranked.bin, minlength=ranked.bins), dtype=np.float64)
 
 
-def _order(sample: Sample) -> Integers:
-    """Return the images by score, positives first among equals.
+def _order(sample: Sample) -> tuple[Integers, npt.NDArray[np.bool_]]:
+    """Return the images by score, positives first among equals, and where a new score begins.
 
     The bits of a number that is not below zero sort as the number does; the label goes below
     them, and where there is room the image's own position, so that plain sorting is enough.
@@ -119,18 +115,29 @@ def _order(sample: Sample) -> Integers:
         bits = (sample.score + np.float32(0.0)).view(np.uint32).astype(np.uint64)
         key = (bits << np.uint64(32)) | (negative << np.uint64(31)) | np.arange(n, dtype=np.uint64)
         key.sort()
-        return (key & np.uint64(2**31 - 1)).astype(np.int64)
-    bits = (sample.score.astype(np.float64) + 0.0).view(np.uint64)
-    return np.argsort((bits << np.uint64(1)) | negative)
+        order, bits = (key & np.uint64(2**31 - 1)).astype(np.int64), key >> np.uint64(32)
+    else:
+        bits = (sample.score.astype(np.float64) + 0.0).view(np.uint64)
+        order = np.argsort((bits << np.uint64(1)) | negative)
+        bits = bits[order]
+    new = np.ones(n, dtype=bool)
+    np.not_equal(bits[1:], bits[:-1], out=new[1:])
+    return order, new
 
 
-def _shares(positive: npt.NDArray[np.bool_], new: npt.NDArray[np.bool_], most: int) -> Integers:
-    """Return which part of the scale each sorted image lies in, equal scores in the same."""
-    # What begins a run of equal scores stands for the whole run.
-    starts = np.flatnonzero(new)
-    upto: Integers = np.cumsum(positive)[starts] - positive[starts]
-    share = upto / max(1, int(positive.sum()))
-    other = (starts - upto) / max(1, len(positive) - int(positive.sum()))
+def _edges(positive: npt.NDArray[np.bool_], new: npt.NDArray[np.bool_], most: int) -> Integers:
+    """Return where the bins begin among the sorted images; equal scores share a bin."""
+    # Steps of a few images are fine enough to look at, if there are many.
+    step = max(1, len(new) // (64 * most))
+    looked = np.arange(0, len(new), step)
+    upto = np.add.reduceat(positive.view(np.int8), looked, dtype=np.int64).cumsum()
+    below = np.r_[0, upto[:-1]]
+    share = below / max(1, int(upto[-1]))
+    other = (looked - below) / max(1, len(new) - int(upto[-1]))
     part = (np.arcsin(np.sqrt(share)) + np.arcsin(np.sqrt(other))) * (most / np.pi)
-    runs = np.diff(np.r_[starts, len(new)])
-    return np.repeat(np.minimum(part, most - 1).astype(np.int64), runs)
+    part = np.minimum(part, most - 1).astype(np.int64)
+    wanted = looked[np.r_[True, part[1:] != part[:-1]]]
+    # A bin begins with a score of its own: where it would cut equal scores, with the next.
+    fresh = np.flatnonzero(new)
+    found = np.searchsorted(fresh, wanted)
+    return np.unique(fresh[found[found < len(fresh)]])

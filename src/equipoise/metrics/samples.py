@@ -108,10 +108,9 @@ def population(
     atomic = cells(predictions, table)
     codes = _patients(predictions, patient)
     order = np.argsort(codes * max(1, atomic.n) + atomic.code)
+    sorted_codes = codes[order], atomic.code[order]
     wanted = list(findings) if findings is not None else findings_of(predictions)
-    samples = tuple(
-        _sample(predictions, name, order, (codes, atomic.code), points) for name in wanted
-    )
+    samples = tuple(_sample(predictions, name, order, sorted_codes, points) for name in wanted)
     n = int(codes.max()) + 1 if len(codes) else 0
     return Population(samples, atomic, n, clustered=patient is not None)
 
@@ -160,18 +159,23 @@ def _sample(
                 hint=nearest(column, frame.columns),
             )
     labels, scores = frame[f"label:{finding}"], frame[f"score:{finding}"]
-    labelled = labels.is_not_null().to_numpy()
-    usable = labelled & scores.is_not_null().to_numpy()
-    rows = order[usable[order]]
-    score = scores.fill_null(0.0).to_numpy()[rows]
+    labelled, rows, unscored = labels.is_not_null(), order, 0
+    patient, cell = codes
+    if labels.null_count() or scores.null_count():
+        usable = (labelled & scores.is_not_null()).to_numpy()
+        unscored = int(labelled.sum()) - int(usable.sum())
+        mine = usable[order]
+        rows, patient, cell = order[mine], patient[mine], cell[mine]
+        labels, scores = labels.fill_null(value=False), scores.fill_null(0.0)
+    score = scores.to_numpy()[rows]
     return Sample(
         finding=finding,
         score=score,
-        label=labels.fill_null(value=False).to_numpy().astype(bool)[rows],
-        patient=codes[0][rows],
-        cell=codes[1][rows],
+        label=labels.to_numpy().astype(bool, copy=False)[rows],
+        patient=patient,
+        cell=cell,
         called=_called(frame, finding, points, (score, rows)),
-        unscored=int(labelled.sum() - usable.sum()),
+        unscored=unscored,
     )
 
 

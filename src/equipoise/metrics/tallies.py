@@ -14,16 +14,20 @@ from equipoise.metrics.samples import Sample
 
 Flags = npt.NDArray[np.bool_]
 Integers = npt.NDArray[np.int64]
+Reals = npt.NDArray[np.float64]
 
 KINDS = ("tn", "fp", "fn", "tp")
 """Kinds of image by label and call: the position is twice the label plus the call."""
 
 NEGATIVE, POSITIVE = ("tn", "fp"), ("fn", "tp")
 
+_MOST = 4_000_000
+"""Numbers in a table of all possible counts."""
+
 
 @dataclass(frozen=True, slots=True)
-class Tally:
-    """The images of one finding by run, sorted by patient and cell.
+class Runs:
+    """The runs of images that are sorted by patient and cell.
 
     Parameters
     ----------
@@ -33,54 +37,119 @@ class Tally:
         Shape ``(runs,)``.
     lone
         Shape ``(runs,)``: whether it is the only run of its patient.
-    kinds
-        Operating point → images of each of `KINDS`, shape ``(4, runs)``. Under None, without an
-        operating point, nobody is called.
-    totals
-        The same by cell, shape ``(4, cells)``.
+    by_cell
+        The images of lone runs, cell by cell; those of a patient together.
     """
 
     starts: Integers
     patient: Integers
     cell: Integers
     lone: Flags
-    kinds: Mapping[str | None, Integers]
+    by_cell: Integers
+
+    def of_several(self) -> Integers:
+        """Return the images of patients who are in several cells, in their order."""
+        if self.lone.all():
+            return np.zeros(0, dtype=np.int64)
+        return np.flatnonzero(np.repeat(~self.lone, np.diff(self.starts)))
+
+
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """The distinct numbers of images of each kind that patients of one cell have.
+
+    Parameters
+    ----------
+    cell
+        Shape ``(n,)``.
+    numbers
+        Shape ``(4, n)``: images of each of `KINDS`.
+    times
+        Shape ``(n,)``: how many patients have these numbers.
+    """
+
+    cell: Integers
+    numbers: Integers
+    times: Integers
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """The images of one finding, by patient and cell.
+
+    Parameters
+    ----------
+    runs
+        Who is where.
+    totals
+        Operating point → images of each of `KINDS` by cell, shape ``(4, cells)``. Under None,
+        without an operating point, nobody is called.
+    lone
+        The same for the patients who are in one cell: their distinct numbers.
+    several
+        The same for each run of the others, shape ``(4, their runs)``.
+    """
+
+    runs: Runs
     totals: Mapping[str | None, Integers]
-
-    def has(self, point: str | None, wanted: Sequence[str]) -> Flags:
-        """Return which runs have an image of the wanted kinds, shape ``(runs,)``."""
-        if set(wanted) == set(KINDS):
-            return np.ones(len(self.cell), dtype=bool)
-        several = [self.kinds[point][KINDS.index(kind)] > 0 for kind in wanted]
-        return np.asarray(np.logical_or.reduce(several), dtype=bool)
+    lone: Mapping[str | None, Vectors]
+    several: Mapping[str | None, Integers]
 
 
-def tally(sample: Sample) -> Tally:
-    """Return the images of a finding by run.
+def runs(sample: Sample) -> Runs:
+    """Return the runs of a finding's images.
 
     Examples
     --------
     >>> code = np.array([0, 0, 1])
-    >>> called = {"p": np.array([True, False, True])}
-    >>> sample = Sample("x", code / 2, code > 0, code, code * 0, called, 0)
-    >>> tally(sample).kinds["p"].tolist()
-    [[1, 0], [1, 0], [0, 0], [0, 1]]
+    >>> runs(Sample("x", code / 2, code > 0, code, code * 0, {}, 0)).starts.tolist()
+    [0, 2, 3]
     """
     who, cell, n = sample.patient, sample.cell, len(sample.label)
     new = np.ones(n, dtype=bool)
-    new[1:] = (who[1:] != who[:-1]) | (cell[1:] != cell[:-1])
+    np.not_equal(who[1:], who[:-1], out=new[1:])
+    new[1:] |= cell[1:] != cell[:-1]
     starts = np.flatnonzero(new)
     patient = who[starts]
     first = np.ones(len(starts), dtype=bool)
     first[1:] = patient[1:] != patient[:-1]
     lone = first.copy()
     lone[:-1] &= first[1:]
-    run = np.cumsum(new) - 1
+    bounds = np.r_[starts, n].astype(np.int64)
+    images_of = np.arange(n) if lone.all() else np.flatnonzero(np.repeat(lone, np.diff(bounds)))
+    narrow = np.uint16 if n and int(cell.max()) < 2**16 else np.int64
+    order = np.argsort(cell[images_of].astype(narrow), kind="stable")
+    return Runs(bounds, patient, cell[starts], lone, images_of[order])
+
+
+def tally(sample: Sample, known: Runs | None = None) -> Tally:
+    """Return the images of a finding by patient and cell.
+
+    Parameters
+    ----------
+    sample
+        The images.
+    known
+        Their runs, if they are known already.
+
+    Examples
+    --------
+    >>> code = np.array([0, 0, 1])
+    >>> called = {"p": np.array([True, False, True])}
+    >>> sample = Sample("x", code / 2, code > 0, code, code * 0, called, 0)
+    >>> tally(sample).totals["p"].T.tolist(), tally(sample).lone["p"].numbers.T.tolist()
+    ([[1, 1, 0, 1]], [[0, 0, 0, 1], [1, 1, 0, 0]])
+    """
+    of = runs(sample) if known is None else known
+    cells = int(sample.cell.max()) + 1 if len(sample.cell) else 0
     points = (None, *sample.called)
-    kinds = {point: _kinds(sample, point, run, len(starts)) for point in points}
-    cells = int(cell.max()) + 1 if n else 0
-    totals = {point: _kinds(sample, point, cell, cells) for point in points}
-    return Tally(np.r_[starts, n].astype(np.int64), patient, cell[starts], lone, kinds, totals)
+    by_run = {point: _by_run(sample, point, of) for point in points}
+    return Tally(
+        of,
+        {point: _by_cell(sample, point, cells) for point in points},
+        {point: _distinct(of.cell[of.lone], n[:, of.lone]) for point, n in by_run.items()},
+        {point: n[:, ~of.lone] for point, n in by_run.items()},
+    )
 
 
 def kind_codes(sample: Sample, point: str | None) -> Integers:
@@ -106,7 +175,7 @@ def images(tallied: Tally, point: str | None, wanted: Sequence[str], inside: Fla
     >>> images(found, None, POSITIVE, np.array([[True, True], [True, False]])).tolist()
     [2, 0]
     """
-    by_cell = tallied.totals[point][[KINDS.index(kind) for kind in wanted]].sum(axis=0)
+    by_cell = tallied.totals[point][_rows(wanted)].sum(axis=0)
     found = inside[:, : len(by_cell)].astype(np.int64) @ by_cell
     return np.asarray(found, dtype=np.int64)
 
@@ -122,13 +191,19 @@ def patients(tallied: Tally, point: str | None, wanted: Sequence[str], inside: F
     >>> patients(found, None, (*NEGATIVE, *POSITIVE), both).tolist()
     [1, 1]
     """
-    has = tallied.has(point, wanted)
-    by_cell = np.bincount(tallied.cell[has & tallied.lone], minlength=inside.shape[1])
+    lone, rows = tallied.lone[point], _rows(wanted)
+    has = lone.numbers[rows].any(axis=0)
+    by_cell = np.bincount(lone.cell[has], lone.times[has], inside.shape[1]).astype(np.int64)
     total = np.asarray(inside.astype(np.int64) @ by_cell, dtype=np.int64)
-    several = has & ~tallied.lone
+    several = tallied.several[point][rows].any(axis=0)
     if several.any():
-        total += _shared(tallied.patient[several], tallied.cell[several], inside)
+        others = np.flatnonzero(~tallied.runs.lone)[several]
+        total += _shared(tallied.runs.patient[others], tallied.runs.cell[others], inside)
     return total
+
+
+def _rows(wanted: Sequence[str]) -> list[int]:
+    return [KINDS.index(kind) for kind in wanted]
 
 
 def _shared(patient: Integers, cell: Integers, inside: Flags) -> Integers:
@@ -138,6 +213,45 @@ def _shared(patient: Integers, cell: Integers, inside: Flags) -> Integers:
     return np.array(seen, dtype=np.int64)
 
 
-def _kinds(sample: Sample, point: str | None, place: Integers, places: int) -> Integers:
-    code = kind_codes(sample, point) * places + place
-    return np.bincount(code, minlength=len(KINDS) * places).reshape(len(KINDS), places)
+def _by_cell(sample: Sample, point: str | None, cells: int) -> Integers:
+    code = kind_codes(sample, point) * cells + sample.cell
+    return np.bincount(code, minlength=len(KINDS) * cells).reshape(len(KINDS), cells)
+
+
+def _by_run(sample: Sample, point: str | None, of: Runs) -> Integers:
+    """Return how many images of each kind each run has, shape ``(4, runs)``."""
+    starts, n = of.starts[:-1], np.diff(of.starts)
+    if not len(starts):
+        return np.zeros((len(KINDS), 0), dtype=np.int64)
+
+    def count(flag: Flags) -> Integers:
+        return np.add.reduceat(flag.view(np.int8), starts, dtype=np.int64)
+
+    positive = count(sample.label)
+    if point is None:
+        nobody = np.zeros_like(n)
+        return np.stack([n - positive, nobody, positive, nobody])
+    called = sample.called[point]
+    all_called, both = count(called), count(called & sample.label)
+    return np.stack([n - positive - all_called + both, all_called - both, positive - both, both])
+
+
+def _distinct(cell: Integers, numbers: Integers) -> Vectors:
+    """Return the distinct columns of cell and numbers, and how often each occurs."""
+    if not len(cell):
+        return Vectors(cell, numbers, np.zeros(0, dtype=np.int64))
+    sizes = numbers.max(axis=1) + 1
+    code = cell
+    for row, size in zip(numbers, sizes, strict=True):
+        code = code if size == 1 else code * size + row
+    if (float(cell.max()) + 1.0) * np.prod(sizes.astype(np.float64)) <= _MOST:
+        times = np.bincount(code)
+        seen = np.flatnonzero(times)
+        times = times[seen]
+    else:
+        seen, times = np.unique(code, return_counts=True)
+    rows = []
+    for size in sizes[::-1]:
+        seen, row = np.divmod(seen, size)
+        rows.append(row)
+    return Vectors(seen, np.array(rows[::-1]), times)

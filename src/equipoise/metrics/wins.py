@@ -82,12 +82,10 @@ def auroc_of(won: Reals, positives: Flags, negatives: Flags, pairs: Reals) -> Re
 def _between(label: Flags, cell: Integers, cells: int, size: int) -> Reals:
     """Return the wins over negatives of lower blocks."""
     blocks = -(-len(label) // size)
-    code = np.arange(len(label)) // size * cells + cell
-    up, down = (
-        np.bincount(code[mine], minlength=blocks * cells).reshape(blocks, cells)
-        for mine in (label, ~label)
-    )
-    below = np.cumsum(down, axis=0, dtype=np.float64) - down
+    code = (np.arange(len(label)) // size + label * blocks) * cells + cell
+    down, up = np.bincount(code, minlength=2 * blocks * cells).reshape(2, blocks, cells)
+    below = np.cumsum(down, axis=0, dtype=np.float64)
+    below -= down
     return np.asarray(up.astype(np.float64).T @ below, dtype=np.float64)
 
 

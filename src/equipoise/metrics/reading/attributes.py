@@ -54,7 +54,10 @@ def with_attributes(frame: pl.DataFrame, by: Declared | Sequence[str]) -> pl.Dat
                 frame.height,
                 UNKNOWN,
             )
-        made.append(_levels(column, levels).fill_null(UNKNOWN))
+        found = _levels(column, levels)
+        if found.null_count():
+            found = found.cast(pl.String).fill_null(UNKNOWN)
+        made.append(found)
     return frame.with_columns(made)
 
 
@@ -116,4 +119,5 @@ def _levels(column: pl.Series, levels: Sequence[str] | None) -> pl.Series:
                 f"{column.name}=0-39,40-64,65+: they cut a column of numbers",
             )
         column = whole
-    return column.cast(pl.String)
+    # Levels that are already few and known are not written out for each row.
+    return column if isinstance(column.dtype, pl.Enum) else column.cast(pl.String)

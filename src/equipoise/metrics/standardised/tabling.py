@@ -27,6 +27,9 @@ Integers = npt.NDArray[np.int64]
 Critical = tuple[float | None, float | None]
 
 _LEVEL = 0.95
+_ABSENT = ("error_bound", "p_value", "p_adjusted", "adjusted_by", "chance", "corrected")
+"""Columns of the estimates that say nothing here."""
+
 _POINTWISE = (0.95, 0.90)
 _LEAST_SHARE = 0.5
 _LARGEST = 10.0
@@ -215,7 +218,7 @@ def _frames(ground: Ground, one: Found, critical: Critical) -> Iterator[pl.DataF
 
 
 def _columns(ground: Ground) -> list[str]:
-    names = list(ESTIMATES.columns)
+    names = [name for name in ESTIMATES.columns if name not in _ABSENT]
     return [*names[:3], *levels_of(ground.table), *names[3:]]
 
 
@@ -244,7 +247,7 @@ def _group_rows(ground: Ground, one: Found, limits: tuple[Reals, Reals]) -> pl.D
         ground,
         one,
         np.arange(n),
-        (one.answer.value[:n], limits[0][:n], limits[1][:n]),
+        (one.answer.value[:n], limits[0][:n], limits[1][:n], one.variance[:n]),
         list(one.answer.lacking[:n]),
     ).with_columns(
         pl.lit(None, dtype=pl.String).alias("contrast"),
@@ -263,14 +266,15 @@ def _contrast_rows(ground: Ground, one: Found, limits: tuple[Reals, Reals]) -> p
         (value[second], limits[0][second], limits[1][second]),
         np.clip(together, -1.0, 1.0),
     )
-    three = value[first] - value[second], np.maximum(low, -1.0), np.minimum(high, 1.0)
+    own = variance[first] + variance[second] - 2.0 * covariance
+    four = value[first] - value[second], np.maximum(low, -1.0), np.minimum(high, 1.0), own
     why = one.answer.lacking
     lacking = [
         "; ".join(dict.fromkeys(text for text in (why[a], why[b]) if text)) or None
         for a, b in zip(first, second, strict=True)
     ]
     contrasts = ground.compared.contrasts
-    return _rows(ground, one, first, three, lacking).with_columns(
+    return _rows(ground, one, first, four, lacking).with_columns(
         pl.Series("contrast", [c.kind for c in contrasts], dtype=pl.String),
         pl.Series("against", [c.text for c in contrasts], dtype=pl.String),
         pl.Series(
@@ -288,16 +292,18 @@ def _rows(
     ground: Ground,
     one: Found,
     arm: Integers,
-    estimate: tuple[Reals, Reals, Reals],
+    estimate: tuple[Reals, Reals, Reals, Reals],
     lacking: list[str | None],
 ) -> pl.DataFrame:
-    three = zip(("value", "low", "high"), estimate, strict=True)
+    error = np.where(np.isnan(estimate[0]), np.nan, np.sqrt(np.maximum(estimate[3], 0.0)))
+    three = zip(("value", "low", "high"), estimate[:3], strict=True)
     status = ["assessed" if why is None else "not assessable" for why in lacking]
     nothing = pl.lit(None, dtype=pl.Int64)
     reasons = [why or _extreme(one, int(a)) for why, a in zip(lacking, arm, strict=True)]
     return ground.table.select(pl.all().gather(arm.tolist())).with_columns(
         *_what(ground, one),
         *[pl.Series(name, part, dtype=pl.Float64).fill_nan(None) for name, part in three],
+        pl.Series("standard_error", error, dtype=pl.Float64).fill_nan(None),
         *[pl.Series(name, numbers[arm]) for name, numbers in one.people.items()],
         nothing.alias("events"),
         nothing.alias("trials"),
