@@ -36,6 +36,7 @@ def summary(estimates: pl.DataFrame) -> pl.DataFrame:
     [('auroc', 'sex=F', 'rest'), ('auroc', 'everybody', None), ('auroc', 'sex=M', 'rest')]
     """
     attributes = [name for name in estimates.columns if name not in ESTIMATES.columns]
+    estimates = estimates.filter(adjustment="crude")
     own = estimates.filter(pl.col("contrast").is_null(), interval="pointwise", level=0.95)
     contrasts = estimates.filter(
         pl.col("contrast").is_in(["reference", "rest"]), interval="simultaneous"

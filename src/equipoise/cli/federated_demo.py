@@ -134,6 +134,7 @@ def _apart(whole: pl.DataFrame, found: Path) -> float:
     key = ["finding", "operating_point", "metric", "level", "interval"]
     key += [name for name in whole.columns if name not in tables.ESTIMATES.columns]
     own = pl.col("contrast").is_null() & (pl.col("interval") == "pointwise")
+    own &= pl.col("adjustment") == "crude"
     told = tables.read(found / "estimates.parquet", tables.ESTIMATES).filter(
         own, pl.col("value").is_not_null()
     )

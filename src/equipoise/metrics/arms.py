@@ -13,6 +13,7 @@ from equipoise.metrics.counts import groups_inside
 from equipoise.metrics.groups import UNKNOWN, Cells, Subgroup, known, levels_of, named, restricted
 
 Flags = npt.NDArray[np.bool_]
+Against = Literal["rest", "overall"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +25,14 @@ class Contrast:
     group, against
         Rows of `Arms.inside`.
     kind
-        Whether `against` is a declared reference or the rest.
+        Whether `against` is a declared reference, the rest, or everybody.
     text
         `against` in words, for the estimates.
     """
 
     group: int
     against: int
-    kind: Literal["reference", "rest"]
+    kind: Literal["reference", "rest", "overall"]
     text: str
 
 
@@ -57,12 +58,19 @@ class Arms:
     subgroups: tuple[Subgroup, ...]
 
 
-def arms(table: pl.DataFrame, atomic: Cells, references: Mapping[str, str]) -> Arms:
+def arms(
+    table: pl.DataFrame,
+    atomic: Cells,
+    references: Mapping[str, str],
+    *,
+    against: Against = "rest",
+) -> Arms:
     """Return the arms and contrasts of declared subgroups.
 
     A level is compared with the declared reference of its attribute, or else with all other
     known levels of it; an intersection with all others whose attributes are known. *Unknown*
-    is compared with nothing, and nothing with it.
+    is compared with nothing, and nothing with it. Against *overall* it is compared with everybody,
+    itself and *unknown* too.
 
     Parameters
     ----------
@@ -72,6 +80,8 @@ def arms(table: pl.DataFrame, atomic: Cells, references: Mapping[str, str]) -> A
         The cells that occur.
     references
         Attribute → the level with which the others are compared.
+    against
+        What a group is compared with where no reference is declared.
 
     Raises
     ------
@@ -99,6 +109,8 @@ def arms(table: pl.DataFrame, atomic: Cells, references: Mapping[str, str]) -> A
         if reference is not None:
             text = named({attributes[0]: reference})
             contrasts.append(Contrast(position, names.index(text), "reference", text))
+        elif against == "overall":
+            contrasts.append(Contrast(position, names.index("everybody"), "overall", "everybody"))
         else:
             contrasts.append(Contrast(position, len(inside), "rest", "rest"))
             inside.append(atomic.known(attributes) & ~inside[position])

@@ -64,11 +64,11 @@ def described(sheet: Sheet, answered: Answered, rng: np.random.Generator) -> pl.
     >>> found["contrast", "against", "value"].rows()[:2]
     [('range', 'sex', 0.25), ('ratio', 'sex', 0.75)]
     """
-    several = _covariances(answered)
+    several = covariances(answered)
     rows: list[dict[str, object]] = []
     for together in _together(answered.asked):
         first = answered.asked[together[0]]
-        for attributes, arms in _sets(sheet.compared).items():
+        for attributes, arms in attribute_sets(sheet.compared).items():
             names = [named(sheet.compared.subgroups[arm]) for arm in arms]
             measured = [_measured(answered, several[q], q, arms) for q in together]
             metrics = {m.name: m for m in (answered.asked[q].metric for q in together)}
@@ -97,8 +97,15 @@ def _together(asked: Sequence[Question]) -> list[list[int]]:
     return list(found.values())
 
 
-def _sets(compared: Arms) -> dict[str, list[int]]:
-    """Return attribute set in words → the subgroups of its known levels."""
+def attribute_sets(compared: Arms) -> dict[str, list[int]]:
+    """Return attribute set in words → the subgroups of its known levels.
+
+    Examples
+    --------
+    >>> groups = ({"sex": None}, {"sex": "F"}, {"sex": "unknown"})
+    >>> attribute_sets(Arms(np.ones((3, 1), bool), ("everybody", "sex=F", "?"), (), groups))
+    {'sex': [1]}
+    """
     sets: dict[str, list[int]] = {}
     for position, group in enumerate(compared.subgroups):
         if restricted(group) and known(group):
@@ -106,8 +113,19 @@ def _sets(compared: Arms) -> dict[str, list[int]]:
     return sets
 
 
-def _covariances(answered: Answered) -> list[tuple[Mapping[int, int], Reals]]:
-    """Return for each question where each assessable subgroup stands in its covariance matrix."""
+def covariances(answered: Answered) -> list[tuple[Mapping[int, int], Reals]]:
+    """Return for each question where each assessable subgroup stands in its covariance matrix.
+
+    Examples
+    --------
+    >>> from equipoise.metrics.moments import summed
+    >>> n = np.array([40])
+    >>> found = [Numbers(np.array([0.5]), n // 2, n, n, (n, n), (n, n), (None,))]
+    >>> compared = Arms(np.ones((1, 1), dtype=bool), ("everybody",), (), ({"sex": None},))
+    >>> second = summed([np.full((1, 1, 2), 0.1)], found, compared)
+    >>> covariances(Answered([None], found, second))[0][0]
+    {0: 0}
+    """
     second = answered.second
     made: list[tuple[Mapping[int, int], Reals]] = []
     for question in range(len(answered.asked)):

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from equipoise.metrics.arms import Arms, arms
+from equipoise.metrics.arms import Against, Arms, arms
 from equipoise.metrics.counting import Counted, counted_of
 from equipoise.metrics.counts import count
 from equipoise.metrics.definitions import Minimum, metric
@@ -20,6 +20,7 @@ from equipoise.metrics.multiplicity import benjamini_hochberg, holm, inverted
 from equipoise.metrics.numbers import Numbers, Question, numbers, questions
 from equipoise.metrics.rows import Figures, Interval, Kind, Sheet, rows
 from equipoise.metrics.samples import Population
+from equipoise.metrics.shrinking import shrunken
 from equipoise.metrics.simultaneous import joint
 from equipoise.metrics.stacks import Stack, stacks
 from equipoise.metrics.tallies import runs, tally
@@ -39,7 +40,7 @@ class Plan:
     Parameters
     ----------
     references
-        Attribute → the level with which the others are compared; without one, the rest.
+        Attribute → the level with which the others are compared.
     metrics
         Names of metrics.
     minimum
@@ -50,6 +51,10 @@ class Plan:
         Of the joint draws behind the simultaneous intervals.
     draws
         How many.
+    against
+        What a group is compared with where no reference is declared.
+    classes
+        Findings that are the classes of one task: of them macro averages are made.
     """
 
     references: Mapping[str, str]
@@ -58,6 +63,8 @@ class Plan:
     candidate: str
     seed: int = 0
     draws: int = 20_000
+    against: Against = "rest"
+    classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +122,7 @@ def estimate(people: Population, table: pl.DataFrame, plan: Plan) -> Estimated:
     >>> made.filter(pl.col("contrast").is_null(), level=0.9)["sex", "value"].rows()
     [(None, 0.9375), ('F', 1.0), ('M', 0.75)]
     """
-    compared = arms(table, people.cells, plan.references)
+    compared = arms(table, people.cells, plan.references, against=plan.against)
     asked = questions(people.samples, [metric(name) for name in plan.metrics])
     counted, found = answers(asked, compared, plan.minimum)
     second = moments(asked, counted, found, compared, patients=people.patients)
@@ -213,9 +220,10 @@ def answered(
     ]
     figures = _figures(stacked, found, second, shape, exploratory=_exploratory(sheet))
     made = rows(sheet, asked, found, figures, intervals)
-    rest = described(sheet, Answered(asked, found, second), rng)
+    answers = Answered(asked, found, second)
+    rest = [described(sheet, answers, rng), shrunken(sheet, answers)]
     return Estimated(
-        estimates=check(pl.concat([made, rest]), ESTIMATES),
+        estimates=check(pl.concat([made, *rest]), ESTIMATES),
         counts=sheet.counts,
         critical_groups=groups.critical,
         critical_contrasts=contrasts.critical,

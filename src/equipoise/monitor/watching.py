@@ -248,6 +248,7 @@ def expected(bundle: bundles.Bundle, question: Question) -> float | None:
         return None
     own = table.filter(
         pl.col("contrast").is_null(),
+        pl.col("adjustment") == "crude",
         pl.col("metric") == question.metric,
         pl.col("finding") == question.finding,
         pl.col("operating_point").eq_missing(pl.lit(question.point, dtype=pl.String)),

@@ -59,6 +59,8 @@ def judge(estimates: pl.DataFrame, policy: Policy) -> Judgement:
     'fail'
     """
     check(estimates, ESTIMATES)
+    # What is drawn to its neighbours or to another case mix stands beside, and is not judged.
+    estimates = estimates.filter(pl.col("adjustment") == "crude")
     outcomes = [_judged_contrasts(estimates, criterion, policy) for criterion in policy.criteria]
     outcomes += [_judged_floor(estimates, floor, policy) for floor in policy.floors]
     if policy.required != "all":

@@ -143,7 +143,10 @@ def _performance(reference: bundles.Reference | None) -> Iterator[str]:
         yield f"{NONE.capitalize()}: it was not audited here."
         return
     rows = reference.estimates.filter(
-        pl.col("contrast").is_null(), pl.col("level") == 0.95, interval="pointwise"
+        pl.col("contrast").is_null(),
+        pl.col("level") == 0.95,
+        interval="pointwise",
+        adjustment="crude",
     )
     attributes = [name for name in rows.columns if name not in ESTIMATES.columns]
     yield "On the test split, with pointwise 95 % intervals; patients are the independent unit."

@@ -209,7 +209,7 @@ def compared_in(agreed: Agreed, atomic: Cells) -> Arms:
     >>> [(c.group, c.against) for c in found.contrasts], found.names[4:]
     ([(1, 4), (3, 5)], ('age=40-64', 'age=40-64'))
     """
-    found = arms(agreed.table, atomic, agreed.plan.references)
+    found = arms(agreed.table, atomic, agreed.plan.references, against=agreed.plan.against)
     names, rows = list(found.names), list(found.inside)
     contrasts: list[Contrast] = []
     for contrast in found.contrasts:

@@ -96,7 +96,7 @@ def standardised(people: Population, table: pl.DataFrame, plan: Plan, mix: Mix) 
     >>> made["adjustment", "value"].rows()[0]
     ('standardised to the declared mix of view', 0.7)
     """
-    compared = arms(table, people.cells, plan.references)
+    compared = arms(table, people.cells, plan.references, against=plan.against)
     own = _restricted(compared, mix)
     found = [
         _found(asked, compared, own, plan.minimum, people.patients)
