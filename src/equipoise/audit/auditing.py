@@ -11,6 +11,7 @@ from equipoise.audit.points import Points, Rows, points_of
 from equipoise.errors import InvalidConfiguration, InvalidTable, nearest
 from equipoise.metrics.reading import (
     Source,
+    classes_of,
     declared_levels,
     of_split,
     read_predictions,
@@ -164,6 +165,8 @@ def estimated(
         minimum=options.minimum,
         candidate=candidate,
         seed=options.seed,
+        against=options.against,
+        classes=classes_of(frame) if options.findings is None else (),
     )
     return metrics.estimate(people, table, plan)
 

@@ -25,6 +25,11 @@ class Options(BaseModel):
         description="Attribute → the level with which the others are compared. Without one, each "
         "level is compared with the rest.",
     )
+    against: Literal["rest", "overall"] = Field(
+        default="rest",
+        description="What a group is compared with where no reference is declared: the rest, or "
+        "everybody, itself too.",
+    )
     intersections: int = Field(
         default=2, ge=1, le=3, description="How many attributes are combined at most; 1 is none."
     )

@@ -77,7 +77,9 @@ def described(sheet: Sheet, answered: Answered, rng: np.random.Generator) -> pl.
                 for one in descriptions(names, measured, rng, draws=_DRAWS)
                 if _says(metrics.get(one.metric), one.contrast)
             ]
-    return _frame(sheet, rows)
+    findings = {question.sample.finding: question for question in answered.asked}
+    people = [sheet.people(question).head(1) for question in findings.values()]
+    return _frame(sheet, rows, pl.concat(people or [sheet.nobody()]))
 
 
 def _says(metric: Metric | None, contrast: str) -> bool:
@@ -168,7 +170,9 @@ def _row(question: Question, attributes: str, one: Description) -> dict[str, obj
     }
 
 
-def _frame(sheet: Sheet, rows: Sequence[Mapping[str, object]]) -> pl.DataFrame:
+def _frame(
+    sheet: Sheet, rows: Sequence[Mapping[str, object]], people: pl.DataFrame
+) -> pl.DataFrame:
     """Return rows of the estimates; the numbers of images and patients are those of everybody."""
     text = ("finding", "operating_point", "metric", "contrast", "against", "reason")
     schema = {name: pl.String() for name in text} | {
@@ -176,15 +180,6 @@ def _frame(sheet: Sheet, rows: Sequence[Mapping[str, object]]) -> pl.DataFrame:
     }
     frame = pl.DataFrame(list(rows), schema=schema).with_columns(
         pl.col("value", "chance", "corrected").fill_nan(None)
-    )
-    everybody = sheet.counts.filter(
-        pl.all_horizontal(pl.col(name).is_null() for name in sheet.attributes)
-    ).unique("finding", keep="first", maintain_order=True)
-    people = everybody.select(
-        "finding",
-        "candidate",
-        *sheet.attributes,
-        *("n_images", "n_patients", "n_positive", "n_negative", "exploratory"),
     )
     nothing = pl.lit(None, dtype=pl.Float64)
     made = frame.join(people, on="finding", how="left", maintain_order="left").with_columns(

@@ -15,6 +15,7 @@ from equipoise.metrics.definitions import Minimum, metric
 from equipoise.metrics.describing import Answered, described
 from equipoise.metrics.groups import levels_of
 from equipoise.metrics.intervals import quantile
+from equipoise.metrics.macro import averaged, members
 from equipoise.metrics.moments import Moments, moments
 from equipoise.metrics.multiplicity import benjamini_hochberg, holm, inverted
 from equipoise.metrics.numbers import Numbers, Question, numbers, questions
@@ -125,11 +126,16 @@ def estimate(people: Population, table: pl.DataFrame, plan: Plan) -> Estimated:
     compared = arms(table, people.cells, plan.references, against=plan.against)
     asked = questions(people.samples, [metric(name) for name in plan.metrics])
     counted, found = answers(asked, compared, plan.minimum)
+    for mine in members(asked, plan.classes):
+        question, answer = averaged(asked, found, compared, mine)
+        asked.append(question)
+        found.append(answer)
+        counted.append(counted[mine[0]])
     second = moments(asked, counted, found, compared, patients=people.patients)
     tallies = {id(one.sample): one.tally for one in counted}
     known = [tallies.get(id(sample)) or tally(sample) for sample in people.samples]
     counts = count(people, table, candidate=plan.candidate, tallies=known)
-    sheet = Sheet(tuple(levels_of(table)), counts, compared, people.clustered)
+    sheet = Sheet(tuple(levels_of(table)), counts, compared, people.clustered, plan.classes)
     unscored = {sample.finding: sample.unscored for sample in people.samples}
     return answered((asked, found), second, sheet, plan, unscored=unscored)
 

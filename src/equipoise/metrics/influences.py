@@ -45,6 +45,11 @@ class Influence:
     inside: Flags
     point: str | None
 
+    @classmethod
+    def nothing(cls) -> "Influence":
+        """Return influence values on no arm."""
+        return cls(None, np.zeros((0, 2, 2)), np.zeros((2, 0, 0), dtype=bool), None)
+
     def codes(self, sample: Sample, rows: Integers | slice) -> Integers:
         """Return label times levels plus level of some images: the column of the table."""
         if self.bin is None:

@@ -15,8 +15,9 @@ import numpy.typing as npt
 
 from equipoise.metrics.arms import Arms
 from equipoise.metrics.counting import Counted
-from equipoise.metrics.grams import Calls, Gram, add_rows, gram
+from equipoise.metrics.grams import Calls, Gram, gram
 from equipoise.metrics.influences import Influence, influence
+from equipoise.metrics.macro import Term, add_terms, gram_of
 from equipoise.metrics.numbers import Numbers, Question
 
 Reals = npt.NDArray[np.float64]
@@ -124,13 +125,48 @@ def moments(
     >>> moments([asked], [counted], [found], compared, patients=4).variance.round(9).tolist()
     [[0.125]]
     """
-    made = [influence(*one, compared) for one in zip(asked, counted, found, strict=True)]
+    made = terms_of(asked, counted, found, compared)
     members = sum(len(family.question) for family in families(found, compared))
     if members <= _MEMBERS and float(members) ** 2 * patients <= _PRODUCTS:
-        return summed(_blocks(made, counted, compared, patients), found, compared)
+        return summed(_blocks(made, compared, patients), found, compared)
     calls: dict[tuple[int, str | None], Calls] = {}
-    grams = (gram(one, of, calls) for one, of in zip(made, counted, strict=True))
+    grams = (
+        gram(terms[0].influence, terms[0].counted, calls)
+        if len(terms) == 1
+        else gram_of(terms, patients)
+        for terms in made
+    )
     return by_question(grams, found, compared)
+
+
+def terms_of(
+    asked: Sequence[Question],
+    counted: Sequence[Counted],
+    found: Sequence[Numbers],
+    compared: Arms,
+) -> list[list[Term]]:
+    """Return what each estimate is made of: its own influence values, or those it averages.
+
+    Parameters
+    ----------
+    asked, counted, found, compared
+        As of `moments`.
+
+    Examples
+    --------
+    >>> compared = Arms(np.ones((1, 1), dtype=bool), ("everybody",), (), ({"sex": None},))
+    >>> terms_of([], [], [], compared)
+    []
+    """
+    own = [
+        Influence.nothing() if one[0].averages else influence(*one, compared)
+        for one in zip(asked, counted, found, strict=True)
+    ]
+    return [
+        [Term(own[q], counted[q], 1.0 / len(question.averages)) for q in question.averages]
+        or [Term(own[position], counted[position], 1.0)]
+        for position, question in enumerate(asked)
+    ]
 
 
 def summed(blocks: Iterable[Reals], found: Sequence[Numbers], compared: Arms) -> Moments:
@@ -262,15 +298,12 @@ def _both_arms(compared: Arms) -> tuple[Integers, Integers]:
     return first, np.array([c.against for c in compared.contrasts], dtype=np.int64)
 
 
-def _blocks(
-    made: Sequence[Influence], counted: Sequence[Counted], compared: Arms, patients: int
-) -> Iterator[Reals]:
+def _blocks(made: Sequence[Sequence[Term]], compared: Arms, patients: int) -> Iterator[Reals]:
     shape = len(made), len(compared.names)
     step = max(64, _BLOCK // max(1, shape[0] * shape[1]))
     for start in range(0, patients, step):
         stop = min(start + step, patients)
         block = np.zeros((*shape, stop - start))
-        for place, one, of in zip(block, made, counted, strict=True):
-            low, high = np.searchsorted(of.sample.patient, [start, stop])
-            add_rows(place, one, of.sample, slice(int(low), int(high)), start)
+        for place, terms in zip(block, made, strict=True):
+            add_terms(place, terms, start)
         yield block

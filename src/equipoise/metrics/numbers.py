@@ -32,11 +32,14 @@ class Question:
         The metric.
     point
         The operating point of a rate, else None.
+    averages
+        Positions of the questions it is the mean of; empty of one that is asked of images.
     """
 
     sample: Sample
     metric: Metric
     point: str | None
+    averages: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

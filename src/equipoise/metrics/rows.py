@@ -56,19 +56,39 @@ class Sheet:
         The arms and contrasts.
     clustered
         Whether patients are known.
+    classes
+        The findings of which there are macro averages.
     """
 
     attributes: tuple[str, ...]
     counts: pl.DataFrame
     compared: Arms
     clustered: bool
+    classes: tuple[str, ...] = ()
+
+    def nobody(self) -> pl.DataFrame:
+        """Return the columns of `people` without a row."""
+        return self.counts.head(0).select("finding", "candidate", *self.attributes, *_PEOPLE)
 
     def people(self, question: Question) -> pl.DataFrame:
-        """Return who is in each subgroup, in the order of the table *subgroups*."""
-        mine = self.counts.filter(pl.col("finding") == question.sample.finding)
-        return mine.head(len(self.compared.subgroups)).select(
-            "finding", "candidate", *self.attributes, *_PEOPLE
-        )
+        """Return who is in each subgroup, in the order of the table *subgroups*.
+
+        Of a macro average: the fewest images and patients of any class.
+        """
+        columns = ("finding", "candidate", *self.attributes, *_PEOPLE)
+        n = len(self.compared.subgroups)
+        if not question.averages:
+            mine = self.counts.filter(pl.col("finding") == question.sample.finding)
+            return mine.head(n).select(columns)
+        several = [
+            self.counts.filter(pl.col("finding") == name).head(n).select(columns)
+            for name in self.classes
+        ]
+        fewest = [
+            pl.Series(name, np.min([one[name].to_numpy() for one in several], axis=0))
+            for name in _PEOPLE[:-1]
+        ]
+        return several[0].with_columns(*fewest, finding=pl.lit(question.sample.finding))
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +171,7 @@ def rows(
     groups = len(sheet.compared.subgroups)
     layout = [*range(groups), *(contrast.group for contrast in sheet.compared.contrasts)]
     people = [sheet.people(question)[layout] for question in asked]
-    base = pl.concat(people or [_nobody(sheet)]).with_columns(
+    base = pl.concat(people or [sheet.nobody()]).with_columns(
         _words(sheet, asked, found, figures.error**2)
     )
     kinds = [one.kind for one in intervals]
@@ -172,10 +192,6 @@ def rows(
     )
     said = pl.when(pl.col("p_adjusted").is_not_null()).then(pl.col("adjusted_by"))
     return ordered_columns(made.with_columns(adjusted_by=said), sheet.attributes)
-
-
-def _nobody(sheet: Sheet) -> pl.DataFrame:
-    return sheet.counts.head(0).select("finding", "candidate", *sheet.attributes, *_PEOPLE)
 
 
 def _numbers(
