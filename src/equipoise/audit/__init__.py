@@ -7,6 +7,7 @@ from equipoise.audit.encoding import Probing, encoding
 from equipoise.audit.options import Options
 from equipoise.audit.pairing import unpaired
 from equipoise.audit.stage import run
+from equipoise.audit.streaming import streamed
 from equipoise.audit.summary import summary
 from equipoise.metrics.reading import from_arrays, read_predictions
 
@@ -31,6 +32,7 @@ __all__ = [
     "from_arrays",
     "read_predictions",
     "run",
+    "streamed",
     "summary",
     "unpaired",
 ]

@@ -93,7 +93,7 @@ def gram(one: Influence, counted: Counted, known: dict[tuple[int, str | None], C
         key = id(sample), one.point
         if key not in known:
             known[key] = calls_of(counted, one.point)
-        return _of_calls(one, known[key]) + _dense(one, sample, of.of_several())
+        return of_calls(one, known[key]) + _dense(one, sample, of.of_several())
     if len(sample.label) >= _PER_CELL * one.inside.shape[2]:
         return _by_cell(one, sample, of.by_cell) + _dense(one, sample, of.of_several())
     return _dense(one, sample, np.arange(len(sample.label)))
@@ -189,7 +189,17 @@ def _chunks(rows: Integers, patient: Integers, size: int) -> Iterator[Integers]:
         start = stop
 
 
-def _of_calls(one: Influence, calls: Calls) -> Gram:
+def of_calls(one: Influence, calls: Calls) -> Gram:
+    """Return the sums of an estimate at an operating point, from moments of calls.
+
+    Examples
+    --------
+    >>> second = np.zeros((1, 4, 4))
+    >>> second[0, 3, 3] = 2.0
+    >>> table, inside = np.array([[[0.0, 0.0], [0.0, 0.5]]]), np.ones((2, 1, 1), dtype=bool)
+    >>> of_calls(Influence(None, table, inside, "p"), Calls(second, np.zeros((1, 10, 10)))).products
+    array([[0.5]])
+    """
     arms = len(one.table)
     flat = one.table.reshape(arms, len(KINDS))
     made = Gram(np.zeros((arms, arms)), np.zeros(arms))

@@ -147,7 +147,7 @@ def tally(sample: Sample, known: Runs | None = None) -> Tally:
     return Tally(
         of,
         {point: _by_cell(sample, point, cells) for point in points},
-        {point: _distinct(of.cell[of.lone], n[:, of.lone]) for point, n in by_run.items()},
+        {point: distinct(of.cell[of.lone], n[:, of.lone]) for point, n in by_run.items()},
         {point: n[:, ~of.lone] for point, n in by_run.items()},
     )
 
@@ -236,8 +236,22 @@ def _by_run(sample: Sample, point: str | None, of: Runs) -> Integers:
     return np.stack([n - positive - all_called + both, all_called - both, positive - both, both])
 
 
-def _distinct(cell: Integers, numbers: Integers) -> Vectors:
-    """Return the distinct columns of cell and numbers, and how often each occurs."""
+def distinct(cell: Integers, numbers: Integers) -> Vectors:
+    """Return the distinct columns of cell and numbers, and how often each occurs.
+
+    Parameters
+    ----------
+    cell
+        Shape ``(n,)``.
+    numbers
+        Shape ``(4, n)``, small whole numbers.
+
+    Examples
+    --------
+    >>> found = distinct(np.array([0, 0, 1]), np.array([[1, 1, 2]]))
+    >>> found.cell.tolist(), found.numbers.tolist(), found.times.tolist()
+    ([0, 1], [[1, 2]], [2, 1])
+    """
     if not len(cell):
         return Vectors(cell, numbers, np.zeros(0, dtype=np.int64))
     sizes = numbers.max(axis=1) + 1
