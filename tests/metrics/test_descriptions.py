@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from equipoise.metrics.descriptions import Description, Measured, descriptions
@@ -61,6 +61,7 @@ def test_values_are_those_of_the_definitions() -> None:
     assert found["sensitivity", "between_group_variance"].corrected == variance.corrected
 
 
+@settings(max_examples=40)
 @given(RATES, RATES)
 def test_odds_are_the_larger_and_the_mean_of_the_two_ranges(positives, negatives) -> None:
     """Fairlearn's worst_case and mean, from the rates that its MetricFrame would hold."""
@@ -74,6 +75,15 @@ def test_odds_are_the_larger_and_the_mean_of_the_two_ranges(positives, negatives
     assert found["sensitivity", ODDS[2]].value == pytest.approx(ranges[0])
 
 
+def test_the_larger_of_two_ranges_is_by_chance_larger_than_either() -> None:
+    found = described(SENSITIVITY, FALSE_POSITIVES)
+    each = [found[m, "range"].chance for m in ("sensitivity", "false_positive_rate")]
+    both = "sensitivity and false_positive_rate"
+    assert found[both, "equalised_odds_difference"].chance > 1.05 * max(each)
+    assert found[both, "equalised_odds_mean"].chance == pytest.approx(np.mean(each))
+
+
+@settings(max_examples=40)
 @given(RATES, RATES)
 def test_specificity_and_the_false_positive_rate_say_the_same(positives, negatives) -> None:
     true = measured("sensitivity", positives)
@@ -107,6 +117,7 @@ def test_the_worst_group_is_the_highest_where_high_is_worse() -> None:
     low = described(SENSITIVITY)["sensitivity", "worst"]
     assert low.chance < SENSITIVITY.overall
     assert np.isnan(low.corrected)
+    assert low.reason.startswith("F, young, the lowest of 4 of 4 assessable groups")
 
 
 def test_what_is_expected_by_chance_is_what_equal_groups_show_on_average() -> None:
@@ -126,6 +137,7 @@ def test_what_is_expected_by_chance_is_what_equal_groups_show_on_average() -> No
         assert abs(chance.mean() - value.mean()) < 3 * error + 0.03 * abs(value.mean()), contrast
 
 
+@settings(max_examples=40)
 @given(RATES, st.integers(0, 20))
 def test_order_of_groups_changes_neither_values_nor_words(values, seed) -> None:
     values = [v + 0.0001 * i for i, v in enumerate(values)]

@@ -123,7 +123,7 @@ def shrink(estimates: Reals, covariance: Reals, design: Reals, *, level: float) 
     integrated over its restricted likelihood (a flat prior, whose mode is the estimate by REML that
     is returned), so that an interval also holds what is not known of tau² and of the fit, as the
     correction of Morris does for independent estimates; here they may be correlated. Over the
-    ensemble 95 % intervals hold for 95 to 97 % (``benchmarks/spread.py``).
+    ensemble 95 % intervals hold for about 95 to 97 % (``benchmarks/spread.py``).
 
     Parameters
     ----------
