@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from equipoise.metrics import METRICS, metric
+from equipoise.errors import UnknownName
+from equipoise.metrics import metric
 from equipoise.tables import ESTIMATES
 
 _KEY = ("finding", "candidate", "operating_point", "metric")
@@ -84,8 +85,14 @@ def summary(estimates: pl.DataFrame) -> pl.DataFrame:
 
 def _small_is_good(estimates: pl.DataFrame) -> list[str]:
     """Return the metrics of which a large value is the worse; one that is not ours is none."""
-    known = [name for name in estimates["metric"].unique().sort() if name in METRICS]
-    return [name for name in known if metric(name).worse == "high"]
+    return [name for name in estimates["metric"].unique().sort() if _worse(name) == "high"]
+
+
+def _worse(name: str) -> str | None:
+    try:
+        return metric(name).worse
+    except UnknownName:  # a study's own metric stands under the name that it gave itself
+        return "low"
 
 
 def _words(attributes: Sequence[str]) -> pl.Expr:

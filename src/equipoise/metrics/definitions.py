@@ -8,9 +8,6 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
-from equipoise import registry
-from equipoise.errors import InvalidConfiguration
-
 Cell = Literal["tp", "fp", "tn", "fn"]
 Reals = npt.NDArray[np.float64]
 Loss = Callable[[Reals, npt.NDArray[np.bool_]], Reals]
@@ -20,15 +17,8 @@ Functional = Callable[[Reals, Reals, Reals], tuple[Reals, Reals]]
 """Negatives and positives ``(arms, levels)``, scores ``(levels,)`` → value ``(arms,)`` and its
 derivative by the count of negatives and of positives ``(arms, 2, levels)``."""
 
-METRICS = {
-    "auroc": "equipoise.metrics.definitions:auroc",
-    "sensitivity": "equipoise.metrics.definitions:sensitivity",
-    "specificity": "equipoise.metrics.definitions:specificity",
-    "ppv": "equipoise.metrics.definitions:ppv",
-    "npv": "equipoise.metrics.definitions:npv",
-    "brier": "equipoise.metrics.definitions:brier",
-}
-"""Name → the function that describes it; a study may give its own ``"module:function"``."""
+METRICS = ("auroc", "sensitivity", "specificity", "ppv", "npv", "brier")
+"""What is estimated if nothing is said; `known.names` lists all there are."""
 
 
 class Minimum(BaseModel):
@@ -106,34 +96,6 @@ class Metric:
         return self.kind in {"ranking", "functional", "composite"}
 
 
-def metric(name: str) -> Metric:
-    """Return the metric that a name, or ``"module:function"``, stands for.
-
-    Raises
-    ------
-    UnknownName
-        If the name stands for nothing.
-    InvalidConfiguration
-        If the function of the study describes no metric.
-
-    Examples
-    --------
-    >>> metric("ppv").trials
-    ('tp', 'fp')
-    >>> metric("auorc")
-    Traceback (most recent call last):
-        ...
-    equipoise.errors.UnknownName: no metric 'auorc'; known: auroc, brier, npv, ppv, sensitivity, \
-specificity
-    """
-    found = registry.load(name, METRICS, kind="metric")()
-    if not isinstance(found, Metric):
-        raise InvalidConfiguration(
-            f"metric '{name}' gives a {type(found).__name__}; expected equipoise.metrics.Metric"
-        )
-    return found
-
-
 def auroc() -> Metric:
     """Return the area under the ROC curve: how often a positive outranks a negative.
 
@@ -143,50 +105,6 @@ def auroc() -> Metric:
     'ranking'
     """
     return Metric("auroc", "ranking")
-
-
-def sensitivity() -> Metric:
-    """Return the share of positives that are called positive.
-
-    Examples
-    --------
-    >>> sensitivity().trials
-    ('tp', 'fn')
-    """
-    return Metric("sensitivity", "rate", "positives", ("tp",), ("tp", "fn"))
-
-
-def specificity() -> Metric:
-    """Return the share of negatives that are called negative.
-
-    Examples
-    --------
-    >>> specificity().trials
-    ('tn', 'fp')
-    """
-    return Metric("specificity", "rate", "negatives", ("tn",), ("tn", "fp"), "negatives")
-
-
-def ppv() -> Metric:
-    """Return the share of those called positive who are; it moves with prevalence.
-
-    Examples
-    --------
-    >>> ppv().trials
-    ('tp', 'fp')
-    """
-    return Metric("ppv", "rate", "images called positive", ("tp",), ("tp", "fp"))
-
-
-def npv() -> Metric:
-    """Return the share of those called negative who are; it moves with prevalence.
-
-    Examples
-    --------
-    >>> npv().trials
-    ('tn', 'fn')
-    """
-    return Metric("npv", "rate", "images called negative", ("tn",), ("tn", "fn"), "negatives")
 
 
 def brier() -> Metric:

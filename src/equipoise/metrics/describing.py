@@ -11,6 +11,7 @@ from equipoise.metrics.arms import Arms
 from equipoise.metrics.definitions import Metric
 from equipoise.metrics.descriptions import Description, Measured, descriptions
 from equipoise.metrics.groups import known, named, restricted
+from equipoise.metrics.intervals import wilson
 from equipoise.metrics.moments import Moments
 from equipoise.metrics.numbers import Numbers, Question
 from equipoise.metrics.rows import Sheet, ordered_columns
@@ -152,8 +153,19 @@ def _measured(
     there = [place for place, arm in enumerate(arms) if arm in places]
     mine = [places[arms[place]] for place in there]
     covariance[np.ix_(there, there)] = matrix[np.ix_(mine, mine)]
+    if metric.bounded:
+        _not_certain(covariance, found, arms)
     overall, worse = float(found.value[0]), metric.worse or "low"
     return Measured(metric.name, found.value[arms], covariance, overall, worse)
+
+
+def _not_certain(covariance: Reals, found: Numbers, arms: list[int]) -> None:
+    """Give a value at the edge, which has no variance, that of Wilson's interval at one z."""
+    for place, arm in enumerate(arms):
+        if covariance[place, place] == 0.0:
+            value, patients = found.value[[arm]], found.patients[[arm]].astype(np.float64)
+            low, high = wilson(value, patients, 1.0)
+            covariance[place, place] = float((high - low)[0] / 2.0) ** 2
 
 
 def _row(question: Question, attributes: str, one: Description) -> dict[str, object]:

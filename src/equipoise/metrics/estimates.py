@@ -11,10 +11,11 @@ import polars as pl
 from equipoise.metrics.arms import Against, Arms, arms
 from equipoise.metrics.counting import Counted, counted_of
 from equipoise.metrics.counts import count
-from equipoise.metrics.definitions import Minimum, metric
+from equipoise.metrics.definitions import Minimum
 from equipoise.metrics.describing import Answered, described
 from equipoise.metrics.groups import levels_of
 from equipoise.metrics.intervals import quantile
+from equipoise.metrics.known import metric
 from equipoise.metrics.macro import averaged, members
 from equipoise.metrics.moments import Moments, moments
 from equipoise.metrics.multiplicity import benjamini_hochberg, holm, inverted

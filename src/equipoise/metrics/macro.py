@@ -42,7 +42,7 @@ def members(asked: Sequence[Question], classes: Sequence[str]) -> list[list[int]
 
     Examples
     --------
-    >>> from equipoise.metrics.definitions import metric
+    >>> from equipoise.metrics.known import metric
     >>> from equipoise.metrics.samples import Sample
     >>> code = np.arange(2)
     >>> sample = Sample("mel", code / 2, code > 0, code, code, {}, 0)
@@ -76,7 +76,7 @@ def averaged(
 
     Examples
     --------
-    >>> from equipoise.metrics.definitions import metric
+    >>> from equipoise.metrics.known import metric
     >>> from equipoise.metrics.samples import Sample
     >>> code, n = np.arange(2), np.array([40])
     >>> sample = Sample("mel", code / 2, code > 0, code, code, {}, 0)

@@ -113,7 +113,8 @@ def moments(
     Examples
     --------
     >>> from equipoise.metrics.counting import counted_of
-    >>> from equipoise.metrics.definitions import Minimum, metric
+    >>> from equipoise.metrics.definitions import Minimum
+    >>> from equipoise.metrics.known import metric
     >>> from equipoise.metrics.numbers import numbers
     >>> from equipoise.metrics.samples import Sample
     >>> code = np.arange(4)

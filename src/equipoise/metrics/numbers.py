@@ -81,7 +81,7 @@ def questions(samples: tuple[Sample, ...], metrics: list[Metric]) -> list[Questi
 
     Examples
     --------
-    >>> from equipoise.metrics.definitions import metric
+    >>> from equipoise.metrics.known import metric
     >>> code = np.arange(2)
     >>> sample = Sample("x", code / 2, code > 0, code, code, {}, 0)
     >>> [q.metric.name for q in questions((sample,), [metric("auroc"), metric("ppv")])]
@@ -112,7 +112,7 @@ def numbers(question: Question, counted: Counted, compared: Arms, minimum: Minim
     Examples
     --------
     >>> from equipoise.metrics.counting import counted_of
-    >>> from equipoise.metrics.definitions import metric
+    >>> from equipoise.metrics.known import metric
     >>> from equipoise.metrics.samples import Sample
     >>> code = np.arange(4)
     >>> sample = Sample("x", np.array([0.1, 0.3, 0.2, 0.4]), code > 1, code, code * 0, {}, 0)
@@ -151,7 +151,7 @@ def sides(
     Examples
     --------
     >>> from equipoise.metrics.counting import counted_of
-    >>> from equipoise.metrics.definitions import metric
+    >>> from equipoise.metrics.known import metric
     >>> code = np.arange(4)
     >>> sample = Sample("x", code / 4, code > 1, code, code * 0, {}, 0)
     >>> compared = Arms(np.ones((1, 1), dtype=bool), ("everybody",), (), ({"sex": None},))
@@ -191,7 +191,7 @@ def lacking_of(
 
     Examples
     --------
-    >>> from equipoise.metrics.definitions import metric
+    >>> from equipoise.metrics.known import metric
     >>> n = np.array([40, 12])
     >>> lacking_of(metric("brier"), ["sex=F", "sex=M"], ((n, n), (n, n), (n, n)), Minimum())
     (None, 'sex=M has 12 patients; 18 more are needed')

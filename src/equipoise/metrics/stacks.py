@@ -67,7 +67,7 @@ def stacks(
 
     Examples
     --------
-    >>> from equipoise.metrics.definitions import metric
+    >>> from equipoise.metrics.known import metric
     >>> from equipoise.metrics.moments import summed
     >>> from equipoise.metrics.samples import Sample
     >>> code, n = np.arange(4), np.array([40])

@@ -12,9 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from equipoise.evidence import digest
 from equipoise.metrics.arms import Arms, Contrast, arms
 from equipoise.metrics.counts import BINS
-from equipoise.metrics.definitions import Metric, metric
+from equipoise.metrics.definitions import Metric
 from equipoise.metrics.estimates import Plan
 from equipoise.metrics.groups import Cells, cells, levels_of
+from equipoise.metrics.known import metric
 from equipoise.metrics.samples import Population, population
 
 VERSION = 1

@@ -120,7 +120,7 @@ def answer(
 
     Examples
     --------
-    >>> from equipoise.metrics.definitions import metric
+    >>> from equipoise.metrics.known import metric
     >>> code = np.arange(6)
     >>> sample = Sample("x", code / 6, code > 1, code, code % 2, {"p": code > 2}, 0)
     >>> wanted = Target(("AP", "PA"), np.arange(2), np.array([[0, 0], [0.2, 0.8]]), np.ones(2),

@@ -8,8 +8,9 @@ import numpy.typing as npt
 import polars as pl
 
 from equipoise.metrics.arms import Arms, arms
-from equipoise.metrics.definitions import Minimum, metric
+from equipoise.metrics.definitions import Minimum
 from equipoise.metrics.estimates import Plan
+from equipoise.metrics.known import metric
 from equipoise.metrics.numbers import lacking_of
 from equipoise.metrics.samples import Population, Sample
 from equipoise.metrics.standardised.answers import Asked, answer

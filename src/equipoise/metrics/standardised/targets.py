@@ -82,7 +82,7 @@ def target(mix: Mix, metric: Metric, sample: Sample, cells: Cells) -> Target:
 
     Examples
     --------
-    >>> from equipoise.metrics.definitions import metric
+    >>> from equipoise.metrics.known import metric
     >>> from equipoise.metrics.standardised.mixes import mix
     >>> code = np.arange(4)
     >>> sample = Sample("x", code / 4, code > 1, code, code % 2, {}, 0)
@@ -121,7 +121,7 @@ def conditioned(metric: Metric) -> tuple[int, ...]:
 
     Examples
     --------
-    >>> from equipoise.metrics.definitions import metric
+    >>> from equipoise.metrics.known import metric
     >>> [conditioned(metric(name)) for name in ("sensitivity", "auroc", "ppv")]
     [(1,), (0, 1), ()]
     """

@@ -10,9 +10,10 @@ import polars as pl
 from equipoise.errors import InvalidConfiguration
 from equipoise.metrics.arms import Arms
 from equipoise.metrics.counts import BINS
-from equipoise.metrics.definitions import Metric, metric
+from equipoise.metrics.definitions import Metric
 from equipoise.metrics.estimates import Estimated, Plan, answered
 from equipoise.metrics.groups import levels_of
+from equipoise.metrics.known import metric
 from equipoise.metrics.moments import by_question
 from equipoise.metrics.numbers import Numbers, Question, lacking_of
 from equipoise.metrics.parts.grid import auroc, bound

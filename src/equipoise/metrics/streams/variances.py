@@ -59,7 +59,7 @@ def gram(asked: Asked) -> Gram:
 
     Examples
     --------
-    >>> from equipoise.metrics.definitions import metric
+    >>> from equipoise.metrics.known import metric
     >>> from equipoise.metrics.samples import Sample
     >>> from equipoise.metrics.streams.clusters import clustered, layout
     >>> from equipoise.metrics.streams.grids import Grid
