@@ -11,10 +11,8 @@ from equipoise.errors import InvalidConfiguration
 if TYPE_CHECKING:
     import polars as pl
 
+    from equipoise.audit import Options
     from equipoise.gate import Judgement
-
-_SHOWN = 12
-"""Groups shown per metric on the terminal; the rest stands in the files."""
 
 _PATIENT = "patient_id"
 
@@ -23,21 +21,31 @@ def audit(
     predictions: Annotated[
         Path,
         typer.Argument(
-            help="CSV or Parquet: label and score (or label:<finding>, score:<finding>), "
-            "a column per attribute, a patient id.",
+            help="CSV, Parquet, Arrow or Feather: label and score (or label:<finding>, "
+            "score:<finding>; or a label of class names, score:<class>), a column per attribute, "
+            "a patient id. Tables of fairmedfm, Fairlearn and MEDFAIR are read as they are.",
             metavar="PREDICTIONS",
         ),
     ],
     by: Annotated[
         list[str],
         typer.Option(
-            help="Attribute, as sex=F,M,unknown. Without levels they are taken from the data "
-            "and every result is exploratory. Repeat for more."
+            help="Attribute, as sex=F,M,unknown, or age_years=0-39,40-64,65+ to cut numbers. "
+            "Without levels they are taken from the data and every result is exploratory. "
+            "Repeat for more."
         ),
     ],
     patient: Annotated[
         str | None,
         typer.Option(help=f"Column that says whose image it is; {_PATIENT} if there is one."),
+    ] = None,
+    combine: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="Attributes to combine, as sex,age_band, instead of all up to --intersect. "
+            "Repeat for more sets.",
+        ),
     ] = None,
     reference: Annotated[
         list[str] | None,
@@ -47,9 +55,20 @@ def audit(
     threshold: Annotated[
         list[str] | None,
         typer.Option(
-            help="Operating point, as 0.5 or screening=0.2. Without one only metrics that "
-            "need none are reported."
+            help="Operating point, as 0.5 or screening=0.2: stated, not chosen. Without one "
+            "only metrics that need none are reported."
         ),
+    ] = None,
+    rule: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Operating point by a rule: specificity=0.9, sensitivity=0.9, max_f1, youden, "
+            "net_benefit=0.1. Chosen on --tune, or on the split 'validation' of the table."
+        ),
+    ] = None,
+    tune: Annotated[
+        Path | None,
+        typer.Option(help="Predictions on which rules choose: no image of them may be audited."),
     ] = None,
     operating_points: Annotated[
         Path | None, typer.Option(help="Table of finding, operating_point, threshold.")
@@ -57,39 +76,99 @@ def audit(
     finding: Annotated[
         list[str] | None, typer.Option(help="Finding to audit; all by default.")
     ] = None,
+    metric: Annotated[
+        list[str] | None, typer.Option(help="Metric to report; all by default.")
+    ] = None,
+    metadata: Annotated[
+        Path | None, typer.Option(help="Table of attributes, joined by --on.")
+    ] = None,
+    on: Annotated[
+        str | None,
+        typer.Option(
+            help="Column that predictions and --metadata share; 'row': image_id is the number "
+            "of its row, as in MEDFAIR."
+        ),
+    ] = None,
     minimum: Annotated[
         int, typer.Option(help="Positives, negatives and patients a group needs.", min=2)
     ] = 30,
+    candidate: Annotated[
+        str | None, typer.Option(help="What the model is called in the estimates.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the draws behind the intervals.", min=0)] = 0,
     policy: Annotated[Path | None, typer.Option(help="Policy to hold the audit against.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for estimates and evidence.")] = None,
 ) -> None:
     """Count and estimate performance for every declared subgroup."""
     from equipoise import audit as engine
-    from equipoise.metrics import Minimum
+    from equipoise.cli.tabulating import show, show_points
 
-    options = engine.Options(
-        references=dict(_pair(said, "--reference") for said in reference or []),
+    options = _options(
+        reference=reference,
         intersections=intersect,
+        sets=combine,
         findings=finding,
-        minimum=Minimum(positives=minimum, negatives=minimum, patients=minimum),
+        metrics=metric,
+        candidate=candidate,
+        seed=seed,
+        minimum=minimum,
     )
-    frame = engine.read_predictions(predictions)
+    frame = _read(predictions, metadata, on)
     levels = _levels(by)
+    who = _patient(patient, frame)
+    points = _points(frame, who, _said(threshold, rule), table=operating_points, tune=tune)
     found = engine.estimates(
-        frame,
-        by=levels,
-        patient=_patient(patient, frame),
-        operating_points=_points(threshold or [], operating_points),
-        options=options,
+        frame, by=levels, patient=who, operating_points=points, options=options
     )
+    if points is not None:
+        show_points(points)
     show(found, exploratory=None in levels.values())
     judgement = None if policy is None else _judged(found, policy)
     if out is not None:
-        given = {"predictions": predictions, "policy": policy, "operating_points": operating_points}
-        told = {**options.model_dump(mode="json"), "by": by, "threshold": threshold or []}
-        _write(found, judgement, out, given, told)
+        given = {
+            "predictions": predictions,
+            "policy": policy,
+            "operating_points": operating_points,
+            "tune": tune,
+            "metadata": metadata,
+        }
+        told = {
+            **options.model_dump(mode="json"),
+            "by": by,
+            "threshold": threshold or [],
+            "rule": rule or [],
+        }
+        _write(found, points, judgement, out, given, told)
     if judgement is not None:
         raise typer.Exit(judgement.verdict.exit_code)
+
+
+def _options(
+    *, reference: Sequence[str] | None, sets: Sequence[str] | None, minimum: int, **said: object
+) -> "Options":
+    from equipoise.audit import Options
+
+    # What was not said is left to the model, where the defaults stand.
+    told = {name: value for name, value in said.items() if value is not None}
+    people = {"positives": minimum, "negatives": minimum, "patients": minimum}
+    return Options.model_validate(
+        {
+            **told,
+            "references": dict(_pair(one, "--reference") for one in reference or []),
+            "sets": None if sets is None else [one.split(",") for one in sets],
+            "minimum": people,
+        }
+    )
+
+
+def _read(predictions: Path, metadata: Path | None, on: str | None) -> "pl.DataFrame":
+    from equipoise.audit import read_predictions
+    from equipoise.metrics.reading import table_of, with_metadata
+
+    frame = read_predictions(predictions)
+    if metadata is None:
+        return frame
+    return with_metadata(frame, table_of(metadata, "metadata"), on=on)
 
 
 def _levels(by: Sequence[str]) -> dict[str, list[str] | None]:
@@ -122,90 +201,42 @@ def _patient(asked: str | None, frame: "pl.DataFrame") -> str | None:
     return None
 
 
-def _points(said: Sequence[str], table: Path | None) -> "pl.DataFrame | dict[str, float] | None":
-    from equipoise.tables import read_foreign
+def _said(threshold: Sequence[str] | None, rule: Sequence[str] | None) -> dict[str, float | str]:
+    """Return name → threshold or rule, as they were said."""
+    from equipoise.metrics.points import rule as rule_of
 
-    if said and table is not None:
-        raise InvalidConfiguration("--threshold and --operating-points: expected one of them")
-    if table is not None:
-        return read_foreign(table, "operating points")
-    points = {}
-    for one in said:
+    points: dict[str, float | str] = {}
+    for one in threshold or []:
         name, equals, value = one.rpartition("=")
         try:
             points[name if equals else f"stated {value}"] = float(value)
         except ValueError as error:
             raise InvalidConfiguration(f"--threshold {one}: '{value}' is no number") from error
-    return points or None
+    return {**points, **{rule_of(one).name: one for one in rule or []}}
 
 
-def show(found: "pl.DataFrame", *, exploratory: bool) -> None:
-    """Print the worst groups of each metric, and what is not assessable."""
-    import polars as pl
+def _points(
+    frame: "pl.DataFrame",
+    patient: str | None,
+    said: Mapping[str, float | str],
+    *,
+    table: Path | None,
+    tune: Path | None,
+) -> "pl.DataFrame | None":
+    from equipoise.audit.points import Rows, points_of
+    from equipoise.metrics.reading import of_split
+    from equipoise.tables import read_foreign
 
-    from equipoise.audit import summary
-    from equipoise.cli.showing import say, table, talk
-
-    rows = summary(found)
-    parts = ["finding", "operating_point", "metric"]
-    for key, part in rows.group_by(parts, maintain_order=True):
-        known, lacking = (
-            part.filter(pl.col("value").is_not_null()),
-            part.filter(pl.col("value").is_null()),
+    if said and table is not None:
+        raise InvalidConfiguration(
+            "--threshold or --rule, and --operating-points: expected one of them"
         )
-        title = " · ".join(str(word) for word in key if word is not None)
-        if known.height > _SHOWN:
-            title += f" (the {_SHOWN} worst of {known.height} groups; all with --out)"
-        if known.height:
-            table(
-                _readable(known.head(_SHOWN)), title, right=["positives", "negatives", "patients"]
-            )
-        for row in lacking.iter_rows(named=True):
-            say(f"{key[-1]} not assessable: {row['note'] or row['group']}")
-    talk().print(
-        "value: pointwise 95 % interval; difference: simultaneous 95 % interval over all "
-        "differences of this call. Worst group first.",
-        soft_wrap=True,
-    )
-    if exploratory:
-        talk().print(
-            "[bold]exploratory:[/] levels were taken from the data, so no result here can pass "
-            "a gate. Declare them, as --by sex=F,M,unknown.",
-            soft_wrap=True,
-        )
-
-
-def _readable(rows: "pl.DataFrame") -> "pl.DataFrame":
-    import polars as pl
-
-    columns: dict[str, pl.Expr] = {
-        "group": pl.col("group"),
-        "value": _interval("value", "low", "high"),
-        "difference": _interval("difference", "difference_low", "difference_high", sign=True),
-        "against": pl.col("against"),
-        "positives": pl.col("n_positive"),
-        "negatives": pl.col("n_negative"),
-        "patients": pl.col("n_patients"),
-    }
-    if rows["note"].is_not_null().any():
-        columns["note"] = pl.col("note")
-    return rows.select(**columns)
-
-
-def _interval(value: str, low: str, high: str, *, sign: bool = False) -> "pl.Expr":
-    import polars as pl
-
-    form = "{:+.3f}" if sign else "{:.3f}"
-
-    def said(row: dict[str, float | None]) -> str | None:
-        if row[value] is None:
-            return None
-        limits = [row[low], row[high]]
-        if None in limits:
-            return form.format(row[value])
-        return f"{form} ({form} to {form})".format(row[value], *limits)
-
-    return pl.struct(value, low, high).map_elements(said, return_dtype=pl.String)
+    if table is not None:
+        return read_foreign(table, "operating points")
+    if not said:
+        return None
+    rows = Rows(of_split(frame, None, patient), frame, "test", patient)
+    return points_of(said, rows, tune)
 
 
 def _judged(found: "pl.DataFrame", policy: Path) -> "Judgement":
@@ -220,6 +251,7 @@ def _judged(found: "pl.DataFrame", policy: Path) -> "Judgement":
 
 def _write(
     found: "pl.DataFrame",
+    points: "pl.DataFrame | None",
     judgement: "Judgement | None",
     out: Path,
     given: Mapping[str, Path | None],
@@ -232,9 +264,12 @@ def _write(
     names = ["estimates.parquet", "estimates.csv"]
     tables.write(found, out / names[0], tables.ESTIMATES)
     tables.write_text(out / names[1], found.write_csv())
+    if points is not None:
+        names.append("operating_points.csv")
+        tables.write_text(out / names[-1], points.write_csv())
     if judgement is not None:
         names.append("verdict.json")
-        tables.write_json(out / names[2], judgement.as_json())
+        tables.write_json(out / names[-1], judgement.as_json())
     said = evidence.statement(
         "audit",
         subject={name: tables.file_digest(out / name) for name in names},

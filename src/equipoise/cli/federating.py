@@ -205,8 +205,8 @@ def _ports(said: str | None) -> tuple[int, int] | None:
 def _show(out: Path) -> None:
     """Print the worst groups of the result, and who is in it."""
     from equipoise import tables
-    from equipoise.cli.auditing import show
     from equipoise.cli.showing import talk
+    from equipoise.cli.tabulating import show
 
     said = tables.read_json(out / "audit.json")
     show(tables.read(out / "estimates.parquet", tables.ESTIMATES), exploratory=False)

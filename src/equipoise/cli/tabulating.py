@@ -1,0 +1,112 @@
+"""The results of an audit on the terminal: worst group first, then what could not be assessed."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_SHOWN = 12
+"""Groups shown per metric on the terminal; the rest stands in the files."""
+
+
+def show(found: "pl.DataFrame", *, exploratory: bool) -> None:
+    """Print the worst groups of each metric, and what is not assessable."""
+    import polars as pl
+
+    from equipoise.audit import summary
+    from equipoise.cli.showing import table, talk
+
+    rows = summary(found)
+    parts = ["finding", "operating_point", "metric"]
+    for key, part in rows.group_by(parts, maintain_order=True):
+        known = part.filter(pl.col("value").is_not_null())
+        title = " · ".join(str(word) for word in key if word is not None)
+        if known.height > _SHOWN:
+            title += f" (the {_SHOWN} worst of {known.height} groups; all with --out)"
+        if known.height:
+            table(
+                _readable(known.head(_SHOWN)), title, right=["positives", "negatives", "patients"]
+            )
+    _show_lacking(rows)
+    talk().print(
+        "value: pointwise 95 % interval; difference: simultaneous 95 % interval over all "
+        "differences of this call. Worst group first. Positives and negatives are images.",
+        soft_wrap=True,
+    )
+    if exploratory:
+        talk().print(
+            "[bold]exploratory:[/] levels were taken from the data, so no result here can pass "
+            "a gate. Declare them, as --by sex=F,M,unknown.",
+            soft_wrap=True,
+        )
+
+
+def _readable(rows: "pl.DataFrame") -> "pl.DataFrame":
+    import polars as pl
+
+    columns: dict[str, pl.Expr] = {
+        "group": pl.col("group"),
+        "value": _interval("value", "low", "high"),
+        "difference": _interval("difference", "difference_low", "difference_high", sign=True),
+        "against": pl.col("against"),
+        "positives": pl.col("n_positive"),
+        "negatives": pl.col("n_negative"),
+        "patients": pl.col("n_patients"),
+    }
+    if rows["note"].is_not_null().any():
+        columns["note"] = pl.col("note")
+    return rows.select(**columns)
+
+
+def _interval(value: str, low: str, high: str, *, sign: bool = False) -> "pl.Expr":
+    import polars as pl
+
+    form = "{:+.3f}" if sign else "{:.3f}"
+
+    def said(row: dict[str, float | None]) -> str | None:
+        if row[value] is None:
+            return None
+        limits = [row[low], row[high]]
+        if None in limits:
+            return form.format(row[value])
+        return f"{form} ({form} to {form})".format(row[value], *limits)
+
+    return pl.struct(value, low, high).map_elements(said, return_dtype=pl.String)
+
+
+def show_points(points: "pl.DataFrame") -> None:
+    """Print from which score an image is called positive, and who said so."""
+    import polars as pl
+
+    from equipoise.cli.showing import table
+
+    given = {"rule": "given", "chosen_on": "the table that was given"}
+    how = [
+        (pl.col(name) if name in points.columns else pl.lit(word)).fill_null(word).alias(name)
+        for name, word in given.items()
+    ]
+    rows = points.with_columns(how).select(
+        "finding",
+        operating_point="operating_point",
+        called_positive_from=pl.col("threshold").round(6).cast(pl.String),
+        how=pl.when(pl.col("chosen_on") == "stated")
+        .then(pl.lit("stated, not chosen on other data"))
+        .otherwise(pl.format("{}, chosen on {}", "rule", "chosen_on")),
+    )
+    table(rows, "operating points", right=["called_positive_from"])
+
+
+def _show_lacking(rows: "pl.DataFrame") -> None:
+    """Say once per group, and not once per metric, what it lacks."""
+    import polars as pl
+
+    from equipoise.cli.showing import say
+
+    lacking = rows.filter(pl.col("value").is_null()).with_columns(
+        why=pl.coalesce("note", "group"),
+        what=pl.concat_str("operating_point", "metric", separator=" ", ignore_nulls=True),
+    )
+    several = rows["finding"].n_unique() > 1
+    for (finding, why), part in lacking.group_by(["finding", "why"], maintain_order=True):
+        metrics = ", ".join(part["what"].unique(maintain_order=True))
+        say(f"not assessable: {f'{finding}: ' if several else ''}{why} [{metrics}]")
