@@ -3,6 +3,7 @@
 import contextlib
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import polars as pl
 from rich.console import Console
@@ -18,7 +19,9 @@ from rich.progress import (
 from rich.table import Table
 
 from equipoise.errors import EquipoiseError
-from equipoise.study import Outcome, Watch
+
+if TYPE_CHECKING:
+    from equipoise.study import Outcome, Watch
 
 _GIGA = 1 << 30
 
@@ -38,7 +41,7 @@ def complain(error: EquipoiseError) -> None:
 
 
 @contextlib.contextmanager
-def watching() -> Iterator[Watch]:
+def watching() -> "Iterator[Watch]":
     """Show a bar while stages run, and a line for each that ended."""
     bars = Progress(
         TextColumn("{task.description}"),
@@ -60,17 +63,19 @@ def watching() -> Iterator[Watch]:
                 tasks[node], description=f"{node}: {what}", completed=done, total=total or None
             )
 
-        def ended(outcome: Outcome) -> None:
+        def ended(outcome: "Outcome") -> None:
             for task in bars.task_ids:
                 bars.remove_task(task)
             bars.console.print(_line(outcome))
             for sentence in _left(outcome):
                 bars.console.print(f"    {escape(sentence)}", soft_wrap=True)
 
+        from equipoise.study import Watch
+
         yield Watch(started, progress, ended)
 
 
-def _line(outcome: Outcome) -> str:
+def _line(outcome: "Outcome") -> str:
     if outcome.state == "kept":
         return f"  [dim]=[/] {outcome.node:<12} nothing to do: nothing that goes into it changed"
     spent = outcome.spent
@@ -80,7 +85,7 @@ def _line(outcome: Outcome) -> str:
     )
 
 
-def _left(outcome: Outcome) -> Iterator[str]:
+def _left(outcome: "Outcome") -> Iterator[str]:
     """Say what left and what was odd, so that nobody has to open a table to learn of it."""
     rules, notes = outcome.result.get("left_by_rule"), outcome.result.get("notes")
     if isinstance(rules, Mapping) and rules:
@@ -90,7 +95,7 @@ def _left(outcome: Outcome) -> Iterator[str]:
         yield from (f"note: {note} ({n} times)" for note, n in notes.items())
 
 
-def settled(kind: str, outcome: Outcome) -> None:
+def settled(kind: str, outcome: "Outcome") -> None:
     """Say where the files of a stage lie."""
     talk().print(f"{kind}: {escape(str(outcome.folder))}", soft_wrap=True)
 

@@ -5,6 +5,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import polars as pl
 
+_MANY = 12
+"""Tables shown on the terminal; of more, an overview."""
+
 _SHOWN = 12
 """Groups shown per metric on the terminal; the rest stands in the files."""
 
@@ -18,7 +21,11 @@ def show(found: "pl.DataFrame", *, exploratory: bool) -> None:
 
     rows = summary(found)
     parts = ["finding", "operating_point", "metric"]
-    for key, part in rows.group_by(parts, maintain_order=True):
+    every = rows.partition_by(parts, maintain_order=True, as_dict=True)
+    if len(every) > _MANY:
+        _overview(every)
+        every = {}
+    for key, part in every.items():
         known = part.filter(pl.col("value").is_not_null())
         title = " · ".join(str(word) for word in key if word is not None)
         if known.height > _SHOWN:
@@ -39,6 +46,41 @@ def show(found: "pl.DataFrame", *, exploratory: bool) -> None:
             "a gate. Declare them, as --by sex=F,M,unknown.",
             soft_wrap=True,
         )
+
+
+def _overview(every: "dict[tuple[object, ...], pl.DataFrame]") -> None:
+    """Print a row per finding and metric: everybody, and the worst group."""
+    import polars as pl
+
+    from equipoise.cli.showing import table, talk
+
+    rows = []
+    for (finding, point, metric), part in every.items():
+        known = part.filter(pl.col("value").is_not_null())
+        worst = known.filter(pl.col("group") != "everybody").head(1)
+        said = _readable(pl.concat([known.filter(group="everybody").head(1), worst]))
+        whole = said.filter(group="everybody")
+        worse = said.filter(pl.col("group") != "everybody")
+        rows.append(
+            {
+                "finding": finding,
+                "metric": " · ".join(str(w) for w in (point, metric) if w is not None),
+                "everybody": whole["value"][0] if whole.height else None,
+                "worst group": worse["group"][0] if worse.height else None,
+                "its value": worse["value"][0] if worse.height else None,
+                "difference": worse["difference"][0] if worse.height else None,
+                "assessed": f"{known.height} of {part.height}",
+            }
+        )
+    frame = pl.DataFrame(rows, infer_schema_length=None)
+    if frame["finding"].n_unique() == 1:
+        frame = frame.drop("finding")
+    table(frame, "everybody and the worst group", right=["assessed"])
+    talk().print(
+        "One row for each of many metrics and findings. Groups one by one: with --finding and "
+        "--metric here, or in the files of --out.",
+        soft_wrap=True,
+    )
 
 
 def _readable(rows: "pl.DataFrame") -> "pl.DataFrame":

@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+from threadpoolctl import threadpool_limits
 
 from equipoise.metrics.arms import Against, Arms, arms
 from equipoise.metrics.counting import Counted, counted_of
@@ -64,7 +65,7 @@ class Plan:
     minimum: Minimum
     candidate: str
     seed: int = 0
-    draws: int = 20_000
+    draws: int = 10_000
     against: Against = "rest"
     classes: tuple[str, ...] = ()
 
@@ -124,6 +125,12 @@ def estimate(people: Population, table: pl.DataFrame, plan: Plan) -> Estimated:
     >>> made.filter(pl.col("contrast").is_null(), level=0.9)["sex", "value"].rows()
     [(None, 0.9375), ('F', 1.0), ('M', 0.75)]
     """
+    # Small products of matrices in several threads cost more than they save.
+    with threadpool_limits(1, user_api="blas"):
+        return _estimated(people, table, plan)
+
+
+def _estimated(people: Population, table: pl.DataFrame, plan: Plan) -> Estimated:
     compared = arms(table, people.cells, plan.references, against=plan.against)
     asked = questions(people.samples, [metric(name) for name in plan.metrics])
     counted, found = answers(asked, compared, plan.minimum)

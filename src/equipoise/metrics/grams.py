@@ -24,7 +24,7 @@ Flags = npt.NDArray[np.bool_]
 _BLOCK = 4_000_000
 """Numbers held at once (8 bytes each)."""
 
-_PER_CELL = 300
+_PER_CELL = 100
 """Images per cell from which on cells are taken one by one, not patients."""
 
 _PAIRS = np.array([(i, j) for i in range(len(KINDS)) for j in range(i, len(KINDS))]).T

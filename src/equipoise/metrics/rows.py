@@ -170,7 +170,10 @@ def rows(
     """
     groups = len(sheet.compared.subgroups)
     layout = [*range(groups), *(contrast.group for contrast in sheet.compared.contrasts)]
-    people = [sheet.people(question)[layout] for question in asked]
+    # Who is in a subgroup is looked up once per finding.
+    findings = {question.sample.finding: question for question in asked}
+    known = {name: sheet.people(question)[layout] for name, question in findings.items()}
+    people = [known[question.sample.finding] for question in asked]
     base = pl.concat(people or [sheet.nobody()]).with_columns(
         _words(sheet, asked, found, figures.error**2)
     )

@@ -23,7 +23,8 @@ _NEAR = 1e-9
 _STEP = 0.35
 _BELOW, _ABOVE = 9.0, 18.0
 """How log tau² is stepped through, from below the smallest variance to above the largest."""
-_HALVINGS = 60
+_UNLIKELY = 1e-7
+_HALVINGS = 22
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +156,8 @@ def shrink(estimates: Reals, covariance: Reals, design: Reals, *, level: float) 
     if spare < _LEAST:
         return _unshrunk(estimates, np.where(there, np.diag(covariance), np.nan), level)
     nodes, likelihood, tau = _variances(own, noise, basis.inside)
+    likely = likelihood > _UNLIKELY * likelihood.max()
+    nodes, likelihood = nodes[likely], likelihood[likely] / likelihood[likely].sum()
     value, error, fit, weight = _given(own, noise, basis, nodes)
     low = _mixture_limit((1.0 - level) / 2.0, likelihood, value, error)
     high = _mixture_limit((1.0 + level) / 2.0, likelihood, value, error)

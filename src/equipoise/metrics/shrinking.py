@@ -1,6 +1,6 @@
 """Small intersections drawn to what their attributes foretell, as rows beside the raw ones."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +9,7 @@ import polars as pl
 from equipoise.metrics.arms import Arms
 from equipoise.metrics.describing import Answered, attribute_sets, covariances
 from equipoise.metrics.intervals import effective_trials
-from equipoise.metrics.numbers import Numbers
+from equipoise.metrics.numbers import Numbers, Question
 from equipoise.metrics.rows import Sheet, ordered_columns
 from equipoise.metrics.shrinkage import Shrunken, main_effects, shrink_rates
 
@@ -17,6 +17,16 @@ Reals = npt.NDArray[np.float64]
 
 _METHOD = "empirical Bayes, logit scale, drawn to the main effects of its attributes"
 _LEVEL = 0.95
+_NUMBERS: dict[str, type[pl.DataType]] = {
+    "operating_point": pl.String,
+    "metric": pl.String,
+    "value": pl.Float64,
+    "low": pl.Float64,
+    "high": pl.Float64,
+    "status": pl.String,
+    "reason": pl.String,
+}
+"""What differs from row to row."""
 
 
 def shrunken(sheet: Sheet, answered: Answered) -> pl.DataFrame:
@@ -47,25 +57,32 @@ def shrunken(sheet: Sheet, answered: Answered) -> pl.DataFrame:
     [('F', 'a'), ('F', 'b'), ('M', 'a'), ('M', 'b')]
     """
     several = covariances(answered)
-    frames = []
+    people: dict[str, tuple[int, pl.DataFrame]] = {}
+    rows: list[npt.NDArray[np.int64]] = []
+    numbers: dict[str, list[object]] = {name: [] for name in _NUMBERS}
     for position, (question, found) in enumerate(zip(answered.asked, answered.found, strict=True)):
         if not question.metric.bounded:
             continue
-        people = sheet.people(question)
         for arms in attribute_sets(sheet.compared).values():
             made = _shrunk(sheet.compared, found, several[position], arms, answered, position)
             if made is None:
                 continue
-            frames.append(
-                people[arms].with_columns(
-                    *_numbers(found, made, arms),
-                    operating_point=pl.lit(question.point, dtype=pl.String),
-                    metric=pl.lit(question.metric.name),
-                )
-            )
-    if not frames:
+            finding = question.sample.finding
+            if finding not in people:
+                people[finding] = len(people), sheet.people(question)
+            rows.append(people[finding][0] * len(sheet.compared.subgroups) + np.array(arms))
+            for name, column in _columns(question, found, made, arms).items():
+                numbers[name] += column
+    if not rows:
         return ordered_columns(_nothing(sheet), sheet.attributes)
-    return ordered_columns(_completed(pl.concat(frames)), sheet.attributes)
+    base = pl.concat([frame for _, frame in people.values()])[np.concatenate(rows)]
+    columns = [
+        pl.Series(name, values, dtype=_NUMBERS[name]).fill_nan(None)
+        if _NUMBERS[name] == pl.Float64
+        else pl.Series(name, values, dtype=_NUMBERS[name])
+        for name, values in numbers.items()
+    ]
+    return ordered_columns(_completed(base.with_columns(columns)), sheet.attributes)
 
 
 def _shrunk(
@@ -98,23 +115,30 @@ def _shrunk(
     return shrink_rates(value, covariance, design, trials=trials, level=_LEVEL)
 
 
-def _numbers(found: Numbers, made: Shrunken, arms: list[int]) -> Sequence[pl.Series]:
+def _columns(
+    question: Question, found: Numbers, made: Shrunken, arms: list[int]
+) -> dict[str, list[object]]:
+    """Return what differs from row to row, for one question and attribute set."""
     raw = ~np.isnan(found.value[arms])
-    status = np.where(np.isnan(made.value), "not assessable", np.where(raw, "assessed", ""))
-    reasons = [
-        found.lacking[arm]
-        if np.isnan(value)
-        else f"{weight:.0%} of its own value is left"
-        if own
-        else f"foretold by its attributes alone: {found.lacking[arm]}"
-        for arm, value, weight, own in zip(arms, made.value, made.weight, raw, strict=True)
-    ]
-    numbers = (("value", made.value), ("low", made.low), ("high", made.high))
-    return [
-        *[pl.Series(name, part, dtype=pl.Float64).fill_nan(None) for name, part in numbers],
-        pl.Series("status", np.where(status == "", "description", status).tolist()),
-        pl.Series("reason", reasons, dtype=pl.String),
-    ]
+    none = np.isnan(made.value)
+    status = np.where(none, "not assessable", np.where(raw, "assessed", "description"))
+    reasons: list[object] = []
+    for place, arm in enumerate(arms):
+        if none[place]:
+            reasons.append(found.lacking[arm])
+        elif raw[place]:
+            reasons.append(f"{made.weight[place]:.0%} of its own value is left")
+        else:
+            reasons.append(f"foretold by its attributes alone: {found.lacking[arm]}")
+    return {
+        "operating_point": [question.point] * len(arms),
+        "metric": [question.metric.name] * len(arms),
+        "value": made.value.tolist(),
+        "low": made.low.tolist(),
+        "high": made.high.tolist(),
+        "status": status.tolist(),
+        "reason": reasons,
+    }
 
 
 def _completed(frame: pl.DataFrame) -> pl.DataFrame:

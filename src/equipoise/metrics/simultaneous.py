@@ -11,7 +11,7 @@ from equipoise.metrics.intervals import quantile
 Reals = npt.NDArray[np.float64]
 Singles = npt.NDArray[np.float32]
 
-_RIDGE = 1e-8
+_RIDGES = (1e-8, 1e-6, 1e-5, 1e-4, 1e-3)
 _BLOCK = 1_000
 
 
@@ -42,9 +42,16 @@ def root(covariance: Reals) -> Singles:
     [[1.0, 0.0], [0.0, 1.0]]
     """
     correlated = correlation(covariance)
-    # Members may repeat each other (F against M, M against F): the ridge keeps the root real.
-    ridged = correlated / (1.0 + _RIDGE) + _RIDGE * np.eye(len(correlated))
-    return np.asfortranarray(np.linalg.cholesky(ridged).T, dtype=np.float32)
+    # Members may repeat each other (F against M, M against F): the ridge keeps the root real, and
+    # is no larger than rounding asks for.
+    for ridge in _RIDGES:
+        ridged = correlated / (1.0 + ridge) + ridge * np.eye(len(correlated))
+        try:
+            return np.asfortranarray(np.linalg.cholesky(ridged).T, dtype=np.float32)
+        except np.linalg.LinAlgError:
+            continue
+    # What is no covariance at all is taken as independent, which is no narrower.
+    return np.asfortranarray(np.eye(len(correlated)), dtype=np.float32)
 
 
 def joint_draws(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+from threadpoolctl import threadpool_limits
 
 from equipoise.errors import InvalidConfiguration
 from equipoise.metrics.arms import Arms
@@ -142,7 +143,8 @@ def estimate(streamed: Streamed) -> Estimated:
     second = by_question(grams, found, compared)
     attributes = tuple(levels_of(streamed.table))
     sheet = Sheet(attributes, _counts(streamed), compared, streamed.clustered)
-    made = answered((asked, found), second, sheet, plan, unscored=streamed.unscored)
+    with threadpool_limits(1, user_api="blas"):
+        made = answered((asked, found), second, sheet, plan, unscored=streamed.unscored)
     return Estimated(
         estimates=_with_bounds(made.estimates, streamed),
         counts=made.counts,
