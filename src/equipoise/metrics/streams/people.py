@@ -183,7 +183,11 @@ def adjacent(shards: Sequence[Shard], patient: str, *, runs: int = _RUNS) -> boo
                 seen = [*seen, who[begins]] if remembered <= runs else None
             if seen is None and not rising:
                 return False
-    return rising or (seen is not None and len(np.unique(np.concatenate(seen))) == remembered)
+    if rising or seen is None:
+        return rising
+    # Sorting is many times faster here than `np.unique`, which hashes.
+    everyone = np.sort(np.concatenate(seen))
+    return bool((everyone[1:] != everyone[:-1]).all())
 
 
 def disjoint(shards: Sequence[Shard], patient: str | None) -> list[list[Shard]]:
