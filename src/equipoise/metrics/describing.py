@@ -18,7 +18,7 @@ from equipoise.metrics.rows import Sheet, ordered_columns
 
 Reals = npt.NDArray[np.float64]
 
-_DRAWS = 2_000
+_DRAWS = 1_000
 _SCALED = ("equity_scaled_sum", "equity_scaled_std")
 
 

@@ -370,6 +370,8 @@ def _present(values: Reals, covariance: Reals, errors: Reals | None) -> tuple[Re
     """Return the same of the groups that have a value and a variance."""
     there = ~np.isnan(values) & ~np.isnan(np.diag(covariance))
     drawn = np.empty((0, len(values))) if errors is None else errors
+    if there.all():
+        return values, covariance, drawn
     return values[there], covariance[np.ix_(there, there)], drawn[:, there]
 
 
