@@ -166,6 +166,8 @@ def estimated(
         candidate=candidate,
         seed=options.seed,
         against=options.against,
+        describe=options.describe,
+        shrink=options.shrink,
         classes=classes_of(frame) if options.findings is None else (),
     )
     return metrics.estimate(people, table, plan)

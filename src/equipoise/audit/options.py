@@ -61,6 +61,15 @@ class Options(BaseModel):
         default="patient",
         description="What a patient id stands for, as 'lesion' where the patient is not known.",
     )
+    describe: bool = Field(
+        default=True,
+        description="Whether range, ratio, worst group, variance between groups and odds are "
+        "described, beside what chance would make of them.",
+    )
+    shrink: bool = Field(
+        default=True,
+        description="Whether small intersections are also drawn to their main effects.",
+    )
     seed: int = Field(
         default=0, ge=0, description="Of the draws behind the simultaneous intervals."
     )

@@ -115,6 +115,8 @@ def streamed(
         candidate=chosen.candidate or "predictions",
         seed=chosen.seed,
         against=chosen.against,
+        describe=chosen.describe,
+        shrink=chosen.shrink,
     )
     found = streams.Streamed(made, table, compared, plan, patient is not None)
     return streams.estimate(found)

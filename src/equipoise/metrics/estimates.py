@@ -58,6 +58,8 @@ class Plan:
         What a group is compared with where no reference is declared.
     classes
         Findings that are the classes of one task: of them macro averages are made.
+    describe, shrink
+        Whether attribute sets are described as a whole, and small intersections shrunken.
     """
 
     references: Mapping[str, str]
@@ -68,6 +70,8 @@ class Plan:
     draws: int = 10_000
     against: Against = "rest"
     classes: tuple[str, ...] = ()
+    describe: bool = True
+    shrink: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +239,8 @@ def answered(
     figures = _figures(stacked, found, second, shape, exploratory=_exploratory(sheet))
     made = rows(sheet, asked, found, figures, intervals)
     answers = Answered(asked, found, second)
-    rest = [described(sheet, answers, rng), shrunken(sheet, answers)]
+    rest = [described(sheet, answers, rng)] if plan.describe else []
+    rest += [shrunken(sheet, answers)] if plan.shrink else []
     return Estimated(
         estimates=check(pl.concat([made, *rest]), ESTIMATES),
         counts=sheet.counts,

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from equipoise.errors import InvalidTable
 from equipoise.metrics.streams.grids import Grid, called_from
-from equipoise.metrics.streams.people import Rows, by_patient
+from equipoise.metrics.streams.people import NotRisingError, Rows, by_patient, rows, whole
 from equipoise.metrics.streams.sources import Shard
 from equipoise.metrics.tallies import distinct
 
@@ -49,6 +49,10 @@ class Layout:
     grid: Grid
     called: Mapping[Point, int]
     inside: Flags
+
+    def point_of(self, finding: str) -> str | None:
+        """Return an operating point of a finding, or None if it has none."""
+        return next((point for mine, point in self.called if mine == finding), None)
 
     @property
     def coarse(self) -> int:
@@ -195,10 +199,30 @@ def count(
     >>> count([], layout(grid, {}, np.ones((1, 2), dtype=bool)), None).rows
     0
     """
+    if patient is not None:
+        try:  # Most files are sorted by patient: one reading tells that too.
+            return _count(shards, of, patient, progress, rising=True)
+        except NotRisingError:
+            pass
+    return _count(shards, of, patient, progress, rising=False)
+
+
+def _count(
+    shards: Sequence[Shard],
+    of: Layout,
+    patient: str | None,
+    progress: Callable[[int], None] | None,
+    *,
+    rising: bool,
+) -> Clusters:
     unscored = np.zeros(len(of.grid.findings), dtype=np.int64)
+    if rising:
+        found = whole(rows(shards, of.grid, patient, unscored=unscored, rising=True))
+    else:
+        found = by_patient(shards, of.grid, patient, unscored=unscored)
 
     def told() -> Iterator[Rows]:
-        for batch in by_patient(shards, of.grid, patient, unscored=unscored):
+        for batch in found:
             yield batch
             if progress is not None:
                 progress(len(batch.patient))
@@ -256,8 +280,9 @@ def _join(total: Clusters, part: Clusters) -> None:
 def _nothing(of: Layout) -> Clusters:
     grid, wide = of.grid, 2 * of.coarse
     findings, cells, arms = len(grid.findings), grid.cells, len(of.inside)
-    keys: list[Point] = [(finding, None) for finding in grid.findings]
-    keys += list(of.called)
+    keys = list(of.called)
+    # At any operating point labels are counted too.
+    keys += [(finding, None) for finding in grid.findings if of.point_of(finding) is None]
 
     def zeros(*shape: int) -> Integers:
         return np.zeros(shape, dtype=np.int64)
@@ -289,8 +314,10 @@ class _Batch:
         Of each image its run, and of each run its first image; a run is a patient in one cell.
     cell, patient
         Of each run.
-    lone
-        Whether a run is the only one of its patient.
+    sizes
+        Images of each run.
+    lone, alone
+        Whether a run is the only one of its patient; whether all are.
     near, far
         Pairs of images of a patient, in one cell and in several: both images of each pair.
     """
@@ -299,15 +326,17 @@ class _Batch:
     run: Integers
     cell: Integers
     patient: Integers
+    sizes: Integers
     lone: Flags
+    alone: bool
     near: tuple[Integers, Integers]
     far: tuple[Integers, Integers]
 
 
-def _add(total: Clusters, rows: Rows) -> None:
-    if not len(rows.patient):
+def _add(total: Clusters, some: Rows) -> None:
+    if not len(some.patient):
         return
-    batch, of = _batch(rows), total.layout
+    batch, of = _batch(some), total.layout
     wide, few = of.places(of.coarse), of.places(ACROSS)
     for place, finding in enumerate(of.grid.findings):
         code = batch.rows.code[place]
@@ -328,21 +357,17 @@ def _add_scores(
     (batch, code, chosen), of = seen, total.layout
     cells, levels = of.grid.cells, 2 * of.grid.bins
     cell = batch.rows.cell
-    mine = np.arange(len(code)) if chosen is None else np.flatnonzero(chosen)
-    at = cell[mine] * levels + code[mine]
-    counts = np.bincount(at, minlength=cells * levels)
-    total.histogram[place] += counts.reshape(cells, 2, -1)
-    n = np.bincount(batch.run[mine], minlength=len(batch.cell))
-    crowded = np.flatnonzero(n > 1)
-    n = n[crowded]
-    pairs = n * (n - 1) // 2
-    for column, count in enumerate((pairs, pairs * (n - 2), pairs * (n - 2) * (n - 3))):
-        np.add.at(total.crowd[place, :, column], batch.cell[crowded], count)
+    at = cell * levels + code if chosen is None else (cell * levels + code)[chosen]
+    total.histogram[place] += np.bincount(at, minlength=cells * levels).reshape(cells, 2, -1)
+    sizes = batch.sizes
+    if chosen is not None:
+        sizes = np.bincount(batch.run[chosen], minlength=len(batch.cell))
+    _add_crowd(total.crowd[place], batch.cell, sizes)
     wide, few = places
-    size = 2 * of.coarse
+    size, coarse = 2 * of.coarse, wide[code]
     one, other = _both_seen(batch.near, chosen)
     if len(one):
-        pair = (cell[one] * size + wide[code[one]]) * size + wide[code[other]]
+        pair = (cell[one] * size + coarse[one]) * size + coarse[other]
         total.same[place] += np.bincount(pair, minlength=cells * size**2).reshape(cells, size, size)
     one, other = _both_seen(batch.far, chosen)
     if len(one):
@@ -351,6 +376,20 @@ def _add_scores(
         pair += cell[other] * 2 * ACROSS + few[code[other]]
         held = total.across.setdefault(finding, np.zeros((size, size), dtype=np.int64))
         held += np.bincount(pair, minlength=size**2).reshape(size, size)
+
+
+def _add_crowd(crowd: Integers, cell: Integers, sizes: Integers) -> None:
+    """Add the pairs of each run, and how many more images of the patient stand around them."""
+    cells = len(crowd)
+    most = int(sizes.max(initial=0))
+    if most < 2:
+        return
+    # Runs of a cell and a size are alike.
+    alike = np.bincount(cell * (most + 1) + sizes, minlength=cells * (most + 1))
+    n = np.arange(most + 1)
+    pairs = n * (n - 1) // 2
+    each = np.stack([pairs, pairs * (n - 2), pairs * (n - 2) * (n - 3)], axis=1)
+    crowd += alike.reshape(cells, most + 1) @ each
 
 
 def _add_kinds(total: Clusters, key: Point, seen: _Seen) -> None:
@@ -363,27 +402,31 @@ def _add_kinds(total: Clusters, key: Point, seen: _Seen) -> None:
     runs = len(batch.cell)
     at = kind_of[code[mine]] * runs + batch.run[mine]
     n = np.bincount(at, minlength=KINDS * runs).reshape(KINDS, runs)
-    cells = of.grid.cells
     found = distinct(batch.cell, n)
     products = np.einsum("p,ip,jp->pij", found.times, found.numbers, found.numbers)
     np.add.at(total.second[key], found.cell, products)
     alone = batch.lone
-    found = distinct(batch.cell[alone], n[:, alone])
+    if not batch.alone:
+        found = distinct(batch.cell[alone], n[:, alone])
     np.add.at(total.lone[key], (found.cell, _mask(found.numbers)), found.times)
-    if alone.all():
-        return
+    if not batch.alone:
+        _add_several(total, key, batch, n)
+
+
+def _add_several(total: Clusters, key: Point, batch: _Batch, n: Integers) -> None:
+    """Add what patients in several cells have in two of them, and who of them is in which arm."""
+    of, alone = total.layout, batch.lone
     others, patient = np.flatnonzero(~alone), batch.patient[~alone]
     one, other = _pairs_within(patient)
-    if len(one):
-        a, b = others[one], others[other]
-        size = cells * KINDS
-        place = batch.cell[a][:, None] * KINDS + np.arange(KINDS)
-        beside = batch.cell[b][:, None] * KINDS + np.arange(KINDS)
-        pair = place[:, :, None] * size + beside[:, None, :]
-        weight = n.T[a][:, :, None] * n.T[b][:, None, :]
-        both = np.bincount(pair.ravel(), weight.ravel().astype(np.float64), size**2)
-        held = total.second_across.setdefault(key, np.zeros((size, size), dtype=np.int64))
-        held += both.astype(np.int64).reshape(size, size)
+    a, b = others[one], others[other]
+    size = of.grid.cells * KINDS
+    place = batch.cell[a][:, None] * KINDS + np.arange(KINDS)
+    beside = batch.cell[b][:, None] * KINDS + np.arange(KINDS)
+    pair = place[:, :, None] * size + beside[:, None, :]
+    weight = n.T[a][:, :, None] * n.T[b][:, None, :]
+    both = np.bincount(pair.ravel(), weight.ravel().astype(np.float64), size**2)
+    held = total.second_across.setdefault(key, np.zeros((size, size), dtype=np.int64))
+    held += both.astype(np.int64).reshape(size, size)
     starts = np.flatnonzero(np.r_[True, patient[1:] != patient[:-1]])
     for arm, inside in enumerate(of.inside):
         here = np.where(inside[batch.cell[others]], _mask(n[:, others]), 0)
@@ -391,31 +434,29 @@ def _add_kinds(total: Clusters, key: Point, seen: _Seen) -> None:
         total.several[key][arm] += np.bincount(which, minlength=1 << KINDS)
 
 
-def _batch(rows: Rows) -> _Batch:
-    new = np.concatenate([[True], rows.patient[1:] != rows.patient[:-1]])
+def _batch(some: Rows) -> _Batch:
+    new = np.concatenate([[True], some.patient[1:] != some.patient[:-1]])
     patient = np.cumsum(new) - 1
-    moved = rows.cell[1:] != rows.cell[:-1]
+    moved = some.cell[1:] != some.cell[:-1]
     if (moved & ~new[1:]).any():
-        order = np.argsort(patient * (int(rows.cell.max()) + 1) + rows.cell, kind="stable")
-        rows = Rows(rows.cell[order], rows.patient[order], rows.code[:, order])
-        moved = rows.cell[1:] != rows.cell[:-1]
+        order = np.argsort(patient * (int(some.cell.max()) + 1) + some.cell, kind="stable")
+        some = Rows(some.cell[order], some.patient[order], some.code[:, order])
+        moved = some.cell[1:] != some.cell[:-1]
     begins = new.copy()
     begins[1:] |= moved
     run = np.cumsum(begins) - 1
     starts = np.flatnonzero(begins)
     owner = patient[starts]
-    alone = np.bincount(owner)[owner] == 1
-    one, other = _pairs_within(patient)
-    near = rows.cell[one] == rows.cell[other] if not alone.all() else np.ones(len(one), dtype=bool)
-    return _Batch(
-        rows,
-        run,
-        rows.cell[starts],
-        owner,
-        alone,
-        (one[near], other[near]),
-        (one[~near], other[~near]),
-    )
+    sizes = np.diff(np.append(starts, len(run)))
+    alone = owner[-1] + 1 == len(owner)
+    lone = np.ones(len(owner), dtype=bool) if alone else np.bincount(owner)[owner] == 1
+    pairs = _pairs_within(patient)
+    near, far = pairs, (pairs[0][:0], pairs[1][:0])
+    if not alone:
+        close = some.cell[pairs[0]] == some.cell[pairs[1]]
+        near = pairs[0][close], pairs[1][close]
+        far = pairs[0][~close], pairs[1][~close]
+    return _Batch(some, run, some.cell[starts], owner, sizes, lone, bool(alone), near, far)
 
 
 def _pairs_within(group: Integers) -> tuple[Integers, Integers]:

@@ -77,6 +77,8 @@ class Streamed:
 
     def patients(self, key: Point, wanted: Sequence[str]) -> Integers:
         """Return how many patients have any of the wanted kinds in each arm, shape ``(arms,)``."""
+        if key[1] is None:
+            key = key[0], self.made.layout.point_of(key[0])
         bits = sum(1 << KINDS.index(kind) for kind in wanted)
         some = (np.arange(1 << len(KINDS)) & bits) > 0
         lone = self.made.lone[key][:, some].sum(axis=1)
@@ -135,10 +137,10 @@ def estimate(streamed: Streamed) -> Estimated:
         for point in (_points(streamed, finding) if one.thresholded else [None])
     ]
     found = [_numbers(streamed, question) for question in asked]
+    histograms = {name: streamed.histogram(name) for name in streamed.made.layout.grid.findings}
     grams = (
-        gram(Asked(streamed.made, compared, question, answer, streamed.histogram(finding)))
+        gram(Asked(streamed.made, compared, question, answer, histograms[question.sample.finding]))
         for question, answer in zip(asked, found, strict=True)
-        for finding in [question.sample.finding]
     )
     second = by_question(grams, found, compared)
     attributes = tuple(levels_of(streamed.table))

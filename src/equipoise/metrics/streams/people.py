@@ -57,6 +57,7 @@ def rows(
     patient: str | None,
     *,
     unscored: npt.NDArray[np.int64] | None = None,
+    rising: bool = False,
 ) -> Iterator[Rows]:
     """Yield the rows of shards as codes, batch by batch, as they lie in the files.
 
@@ -70,11 +71,15 @@ def rows(
         The column that says whose image it is; None takes images as independent.
     unscored
         Gets, finding by finding, how many images have a label and no score.
+    rising
+        Whether patients must rise from row to row.
 
     Raises
     ------
     InvalidTable
         As for `counted`, and if a patient is null.
+    NotRisingError
+        If a patient is below the one before, and must not be.
 
     Examples
     --------
@@ -83,7 +88,7 @@ def rows(
     """
     space = np.empty((3, BATCH), dtype=np.int64)
     kind = np.int16 if 2 * grid.bins <= np.iinfo(np.int16).max else np.int32
-    done = 0
+    done, last = 0, None
     for shard in shards:
         for at, batch in batches(shard, grid, also=[] if patient is None else [patient]):
             n = batch.num_rows
@@ -97,8 +102,24 @@ def rows(
             who = np.arange(done, done + n, dtype=np.uint64)
             if patient is not None:
                 who = patients_of(batch.column(patient), patient, at)
+                last = _risen(batch.column(patient), last) if rising else None
             done += n
             yield Rows(np.zeros(n, dtype=np.int64) if cell is None else cell, who, code)
+
+
+class NotRisingError(Exception):
+    """Patients do not rise from row to row: said by one part of a stream to another."""
+
+
+def _risen(column: pa.Array, last: pl.Series | None) -> pl.Series | None:
+    """Return the last patient, once all are seen to be no lower than the one before."""
+    names = pl.Series(pl.from_arrow(column))
+    if not names.len():
+        return last
+    before = last is not None and names[0] < last[0]
+    if before or (names[1:] < names[:-1]).any():
+        raise NotRisingError
+    return names[-1:]
 
 
 def whole(some: Iterable[Rows]) -> Iterator[Rows]:

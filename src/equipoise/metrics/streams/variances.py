@@ -112,7 +112,7 @@ def _of_ranking(asked: Asked) -> Gram:
         arm = np.flatnonzero(inside[:, cell])
         flat = table[arm].reshape(len(arm), -1)
         counts = made.histogram[place, cell].ravel()
-        total.products[np.ix_(arm, arm)] += (flat * counts) @ flat.T
+        total.products[np.ix_(arm, arm)] += _squares(flat, counts)
         total.fourth[arm] += np.square(np.square(flat)) @ counts
         paired = made.same[place, cell].astype(np.float64)
         if made.crowd[place, cell, 0]:
@@ -128,6 +128,17 @@ def _of_ranking(asked: Asked) -> Gram:
     more = np.diag(half) * 2.0 / np.maximum(np.diag(total.products), 1e-300)
     # As if what a patient has in several cells agreed as much in its fourth powers.
     return Gram(total.products + half + half.T, total.fourth * np.maximum(1.0 + more, 1.0) ** 3)
+
+
+def _squares(flat: Reals, counts: Integers) -> Reals:
+    """Return the sums of products over images; in single precision, which is right to six digits.
+
+    Each arm is scaled to one, so that nothing is too small.
+    """
+    scale = np.maximum(np.abs(flat).max(axis=1), 1e-300)
+    unit = (flat / scale[:, None]).astype(np.float32)
+    found = (unit * counts.astype(np.float32)) @ unit.T
+    return np.asarray(found * np.outer(scale, scale), dtype=np.float64)
 
 
 def _fourth(mean: Reals, half: Reals, paired: Reals, crowd: Integers) -> Reals:
