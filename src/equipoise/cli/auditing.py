@@ -68,18 +68,18 @@ def audit(
     from equipoise.metrics import Minimum
 
     options = engine.Options(
-        references=dict(_pair(said, "--reference") for said in reference or []),
+        references=dict(pair_said(said, "--reference") for said in reference or []),
         intersections=intersect,
         findings=finding,
         minimum=Minimum(positives=minimum, negatives=minimum, patients=minimum),
     )
     frame = engine.read_predictions(predictions)
-    levels = _levels(by)
+    levels = levels_said(by)
     found = engine.estimates(
         frame,
         by=levels,
-        patient=_patient(patient, frame),
-        operating_points=_points(threshold or [], operating_points),
+        patient=patient_column(patient, frame),
+        operating_points=points_said(threshold or [], operating_points),
         options=options,
     )
     show(found, exploratory=None in levels.values())
@@ -92,7 +92,7 @@ def audit(
         raise typer.Exit(judgement.verdict.exit_code)
 
 
-def _levels(by: Sequence[str]) -> dict[str, list[str] | None]:
+def levels_said(by: Sequence[str]) -> dict[str, list[str] | None]:
     levels: dict[str, list[str] | None] = {}
     for said in by:
         name, equals, rest = said.partition("=")
@@ -100,14 +100,14 @@ def _levels(by: Sequence[str]) -> dict[str, list[str] | None]:
     return levels
 
 
-def _pair(said: str, flag: str) -> tuple[str, str]:
+def pair_said(said: str, flag: str) -> tuple[str, str]:
     name, equals, value = said.partition("=")
     if not equals or not value:
         raise InvalidConfiguration(f"{flag} {said}: expected attribute=level, as sex=M")
     return name, value
 
 
-def _patient(asked: str | None, frame: "pl.DataFrame") -> str | None:
+def patient_column(asked: str | None, frame: "pl.DataFrame") -> str | None:
     from equipoise.cli.showing import talk
 
     if asked is not None:
@@ -122,7 +122,9 @@ def _patient(asked: str | None, frame: "pl.DataFrame") -> str | None:
     return None
 
 
-def _points(said: Sequence[str], table: Path | None) -> "pl.DataFrame | dict[str, float] | None":
+def points_said(
+    said: Sequence[str], table: Path | None
+) -> "pl.DataFrame | dict[str, float] | None":
     from equipoise.tables import read_foreign
 
     if said and table is not None:
