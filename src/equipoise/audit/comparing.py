@@ -16,6 +16,7 @@ from equipoise.metrics.arms import Arms, arms
 from equipoise.metrics.changes import Answers, Change, change_limits, changes, gap, p_value
 from equipoise.metrics.groups import subgroups
 from equipoise.metrics.intervals import quantile
+from equipoise.metrics.multiplicity import holm
 from equipoise.metrics.reading import declared_levels
 from equipoise.metrics.samples import Sample
 from equipoise.metrics.simultaneous import joint
@@ -203,7 +204,7 @@ def _rows(told: list[_Told], chosen: Comparison) -> list[dict[str, object]]:
         fine = [i for i in family if told[i].change.lacking is None]
         critical = _critical([told[i].change for i in fine], chosen)
         p = {i: p_value(told[i].change) for i in fine}
-        adjusted = dict(zip(fine, holm([p[i] for i in fine]), strict=True))
+        adjusted = dict(zip(fine, holm(np.array([p[i] for i in fine])).tolist(), strict=True))
         for i in family:
             chance = {"p": p.get(i), "p_holm": adjusted.get(i)}
             rows[i] = {**told[i].key, **_row(told[i].change, critical, chosen, chance)}
@@ -219,26 +220,6 @@ def _critical(family: list[Change], chosen: Comparison) -> float:
     rng = np.random.default_rng(chosen.seed)
     found = joint([stacked @ stacked.T], chosen.level, rng, n=_DRAWS).critical
     return quantile(chosen.level) if found is None else found
-
-
-def holm(p: Sequence[float]) -> list[float]:
-    """Return p-values adjusted for their family, step by step from the smallest.
-
-    References
-    ----------
-    Holm 1979, Scandinavian Journal of Statistics 6:65.
-
-    Examples
-    --------
-    >>> [round(one, 3) for one in holm([0.01, 0.04, 0.03])]
-    [0.03, 0.06, 0.06]
-    """
-    given = np.asarray(p, dtype=np.float64)
-    order = np.argsort(given, kind="stable")
-    stepped = given[order] * np.arange(len(given), 0, -1)
-    found = np.empty_like(given)
-    found[order] = np.minimum(np.maximum.accumulate(stepped), 1.0) if len(given) else stepped
-    return [float(one) for one in found]
 
 
 def _row(

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from equipoise import __version__
-from equipoise.cli import accepting, auditing, federating, serving, studies
+from equipoise.cli import accepting, auditing, comparing, federating, serving, studies
 from equipoise.study.titles import TITLES
 
 _HELP = """Fairness of foundation models in medical imaging: from the first image to a verdict.
@@ -54,6 +54,7 @@ def application(words: Sequence[str]) -> typer.Typer:
     for kind in TITLES:
         if kind not in _IN_USE:
             _add_stage(app, kind, named, _STAGES)
+    app.command(rich_help_panel=_STAGES)(comparing.compare)
     return app
 
 

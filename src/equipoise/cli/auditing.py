@@ -114,9 +114,9 @@ def audit(
         minimum=minimum,
     )
     frame = _read(predictions, metadata, on)
-    levels = _levels(by)
-    who = _patient(patient, frame)
-    points = _points(frame, who, _said(threshold, rule), table=operating_points, tune=tune)
+    levels = levels_said(by)
+    who = patient_column(patient, frame)
+    points = _points(frame, who, points_said(threshold, rule), table=operating_points, tune=tune)
     found = engine.estimates(
         frame, by=levels, patient=who, operating_points=points, options=options
     )
@@ -154,7 +154,7 @@ def _options(
     return Options.model_validate(
         {
             **told,
-            "references": dict(_pair(one, "--reference") for one in reference or []),
+            "references": dict(pair_said(one, "--reference") for one in reference or []),
             "sets": None if sets is None else [one.split(",") for one in sets],
             "minimum": people,
         }
@@ -171,7 +171,7 @@ def _read(predictions: Path, metadata: Path | None, on: str | None) -> "pl.DataF
     return with_metadata(frame, table_of(metadata, "metadata"), on=on)
 
 
-def _levels(by: Sequence[str]) -> dict[str, list[str] | None]:
+def levels_said(by: Sequence[str]) -> dict[str, list[str] | None]:
     levels: dict[str, list[str] | None] = {}
     for said in by:
         name, equals, rest = said.partition("=")
@@ -179,14 +179,14 @@ def _levels(by: Sequence[str]) -> dict[str, list[str] | None]:
     return levels
 
 
-def _pair(said: str, flag: str) -> tuple[str, str]:
+def pair_said(said: str, flag: str) -> tuple[str, str]:
     name, equals, value = said.partition("=")
     if not equals or not value:
         raise InvalidConfiguration(f"{flag} {said}: expected attribute=level, as sex=M")
     return name, value
 
 
-def _patient(asked: str | None, frame: "pl.DataFrame") -> str | None:
+def patient_column(asked: str | None, frame: "pl.DataFrame") -> str | None:
     from equipoise.cli.showing import talk
 
     if asked is not None:
@@ -201,7 +201,9 @@ def _patient(asked: str | None, frame: "pl.DataFrame") -> str | None:
     return None
 
 
-def _said(threshold: Sequence[str] | None, rule: Sequence[str] | None) -> dict[str, float | str]:
+def points_said(
+    threshold: Sequence[str] | None, rule: Sequence[str] | None
+) -> dict[str, float | str]:
     """Return name → threshold or rule, as they were said."""
     from equipoise.metrics.points import rule as rule_of
 
