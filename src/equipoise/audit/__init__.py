@@ -4,6 +4,8 @@ from equipoise.audit.auditing import estimates
 from equipoise.audit.components import Components, components
 from equipoise.audit.encoding import Probing, encoding
 from equipoise.audit.options import Options
+from equipoise.audit.slices import Slices, Slicing, slices
+from equipoise.audit.slicing import Rule, load_rule, save_rule
 from equipoise.audit.stage import run
 from equipoise.audit.summary import summary
 from equipoise.metrics.reading import read_predictions
@@ -21,10 +23,16 @@ __all__ = [
     "Components",
     "Options",
     "Probing",
+    "Rule",
+    "Slices",
+    "Slicing",
     "components",
     "encoding",
     "estimates",
+    "load_rule",
     "read_predictions",
     "run",
+    "save_rule",
+    "slices",
     "summary",
 ]
