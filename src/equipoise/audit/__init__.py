@@ -6,6 +6,8 @@ from equipoise.audit.components import Components, components
 from equipoise.audit.encoding import Probing, encoding
 from equipoise.audit.options import Options
 from equipoise.audit.pairing import unpaired
+from equipoise.audit.slices import Slices, Slicing, slices
+from equipoise.audit.slicing import Rule, load_rule, save_rule
 from equipoise.audit.stage import run
 from equipoise.audit.streaming import streamed
 from equipoise.audit.summary import summary
@@ -25,13 +27,19 @@ __all__ = [
     "Components",
     "Options",
     "Probing",
+    "Rule",
+    "Slices",
+    "Slicing",
     "compared",
     "components",
     "encoding",
     "estimates",
     "from_arrays",
+    "load_rule",
     "read_predictions",
     "run",
+    "save_rule",
+    "slices",
     "streamed",
     "summary",
     "unpaired",

@@ -172,6 +172,7 @@ def _read(predictions: Path, metadata: Path | None, on: str | None) -> "pl.DataF
 
 
 def levels_said(by: Sequence[str]) -> dict[str, list[str] | None]:
+    """Return attribute → levels, or None where only the attribute was said."""
     levels: dict[str, list[str] | None] = {}
     for said in by:
         name, equals, rest = said.partition("=")
@@ -180,6 +181,7 @@ def levels_said(by: Sequence[str]) -> dict[str, list[str] | None]:
 
 
 def pair_said(said: str, flag: str) -> tuple[str, str]:
+    """Return attribute and level of ``sex=M``."""
     name, equals, value = said.partition("=")
     if not equals or not value:
         raise InvalidConfiguration(f"{flag} {said}: expected attribute=level, as sex=M")
@@ -187,6 +189,7 @@ def pair_said(said: str, flag: str) -> tuple[str, str]:
 
 
 def patient_column(asked: str | None, frame: "pl.DataFrame") -> str | None:
+    """Return the column that says whose image it is, or None, said aloud."""
     from equipoise.cli.showing import talk
 
     if asked is not None:

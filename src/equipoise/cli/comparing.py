@@ -63,16 +63,16 @@ def compare(
         }
     )
     tables = [engine.read_predictions(path) for path in (first, second)]
-    both = points_said(threshold or [], None)
+    both = points_said(threshold, None)
     own = points_said(second_threshold, None) if second_threshold else both
-    if (both is None) != (own is None):
+    if own and not both:
         raise InvalidConfiguration("--second-threshold: expected --threshold for the first too")
     found = engine.compared(
         tables[0],
         tables[1],
         by=levels_said(by),
         patient=patient_column(patient, tables[0]),
-        operating_points=None if both is None or own is None else (both, own),
+        operating_points=(both, own) if both else None,
         options=options,
     )
     show(found, margin)
@@ -99,8 +99,8 @@ def show(found: "pl.DataFrame", margin: float | None) -> None:
             say(f"{row['metric']} of {_group(row)} not assessable: {row['reason']}")
     talk().print(
         "change: second less first, with the simultaneous 95 % interval over all changes of its "
-        "kind in this call; p by Holm over the same. A gap is a group less what it is held against: "
-        "below 0 it moved to the group's disadvantage.",
+        "kind in this call; p by Holm over the same. A gap is a group less what it is held "
+        "against: below 0 it moved to the group's disadvantage.",
         soft_wrap=True,
     )
     if margin is not None:

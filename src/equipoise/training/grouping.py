@@ -121,6 +121,33 @@ def proxies(vectors: npt.NDArray[np.floating], *, n: int, rng: np.random.Generat
     x = vectors.astype(np.float64)
     spread = x.std(axis=0)
     x = (x - x.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    codes, _ = k_means(x, n, rng)
+    return Groups(tuple(f"cluster={i}" for i in range(n)), codes)
+
+
+def k_means(x: Reals, n: int, rng: np.random.Generator) -> tuple[Integers, Reals]:
+    """Return the cluster of each row and the centres, columns counted as they are scaled.
+
+    Parameters
+    ----------
+    x
+        Shape ``(m, d)``, finite.
+    n
+        Clusters, 1 to `m`. Fewer hold rows where rows are alike.
+    rng
+        Where the first centres come from.
+
+    References
+    ----------
+    Lloyd 1982, IEEE Trans. Information Theory 28:129; Arthur & Vassilvitskii 2007, SODA
+    (k-means++).
+
+    Examples
+    --------
+    >>> codes, centres = k_means(np.array([[0.0], [1.0], [9.0]]), 2, np.random.default_rng(0))
+    >>> sorted(centres[:, 0].tolist())
+    [0.5, 9.0]
+    """
     centres = _first_centres(x, n, rng)
     codes = np.full(len(x), -1, dtype=np.int64)
     for _ in range(_ROUNDS):
@@ -130,7 +157,7 @@ def proxies(vectors: npt.NDArray[np.floating], *, n: int, rng: np.random.Generat
         codes = nearby
         for cluster in np.unique(codes):
             centres[cluster] = x[codes == cluster].mean(axis=0)
-    return Groups(tuple(f"cluster={i}" for i in range(n)), codes)
+    return codes, centres
 
 
 def association(groups: Groups, levels: Sequence[str]) -> float | None:
