@@ -3,8 +3,8 @@
     python benchmarks/families.py [draws per row]
 
 Six groups of two attributes crossed (2 × 3), 60 patients with the finding and 240 without in each
-cell, one or three images of a patient. A family is all assessable group values, or all contrasts, of AUROC,
-sensitivity, specificity and PPV in one call: 12 groups, 11 contrasts each.
+cell, one or three images of a patient. A family is all assessable group values, or all contrasts,
+of AUROC, sensitivity, specificity and PPV in one call: 12 groups, 11 contrasts each.
 """
 
 import sys

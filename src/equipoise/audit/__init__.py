@@ -6,6 +6,7 @@ from equipoise.audit.components import Components, components
 from equipoise.audit.encoding import Probing, encoding
 from equipoise.audit.options import Options
 from equipoise.audit.pairing import unpaired
+from equipoise.audit.resampling import bootstrapped
 from equipoise.audit.slices import Slices, Slicing, slices
 from equipoise.audit.slicing import Rule, load_rule, save_rule
 from equipoise.audit.stage import run
@@ -30,6 +31,7 @@ __all__ = [
     "Rule",
     "Slices",
     "Slicing",
+    "bootstrapped",
     "compared",
     "components",
     "encoding",

@@ -79,6 +79,43 @@ def estimates(
 needed)')
     """
     chosen = options or Options()
+    frame, table, points = prepared(predictions, by, patient, operating_points, tune, chosen)
+    return estimated(
+        frame,
+        table,
+        options=chosen,
+        patient=patient,
+        points=points,
+        candidate=chosen.candidate or "predictions",
+    ).estimates
+
+
+def prepared(
+    predictions: Source,
+    by: Mapping[str, Sequence[str] | None] | Sequence[str],
+    patient: str | None,
+    operating_points: Points | None,
+    tune: Source | None,
+    chosen: Options,
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame | None]:
+    """Return the rows that are audited, the table *subgroups*, and the operating points.
+
+    Parameters
+    ----------
+    predictions, by, patient, operating_points, tune, chosen
+        As of `estimates`.
+
+    Raises
+    ------
+    InvalidTable, InvalidConfiguration
+        As of `estimates`.
+
+    Examples
+    --------
+    >>> rows = pl.DataFrame({"sex": ["F"], "label": [1], "score": [0.5]})
+    >>> prepared(rows, {"sex": ["F"]}, None, None, None, Options())[1].height
+    2
+    """
     everyone = read_predictions(predictions)
     frame = of_split(everyone, chosen.split, patient)
     names = list(by)
@@ -92,14 +129,7 @@ needed)')
     table = metrics.subgroups(
         levels, order=chosen.intersections, exploratory=exploratory, sets=chosen.sets
     )
-    return estimated(
-        frame,
-        table,
-        options=chosen,
-        patient=patient,
-        points=points,
-        candidate=chosen.candidate or "predictions",
-    ).estimates
+    return frame, table, points
 
 
 def estimated(
