@@ -13,6 +13,7 @@ from equipoise.audit.stage import run
 from equipoise.audit.streaming import streamed
 from equipoise.audit.summary import summary
 from equipoise.metrics.reading import from_arrays, read_predictions
+from equipoise.metrics.tipping import tipping
 
 VERSION = 1
 NEEDS = ("cohort", "predictions")
@@ -44,5 +45,6 @@ __all__ = [
     "slices",
     "streamed",
     "summary",
+    "tipping",
     "unpaired",
 ]
