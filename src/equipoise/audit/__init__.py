@@ -6,6 +6,7 @@ from equipoise.audit.components import Components, components
 from equipoise.audit.encoding import Probing, encoding
 from equipoise.audit.options import Options
 from equipoise.audit.pairing import unpaired
+from equipoise.audit.powering import Expected, power
 from equipoise.audit.resampling import bootstrapped
 from equipoise.audit.slices import Slices, Slicing, slices
 from equipoise.audit.slicing import Rule, load_rule, save_rule
@@ -27,6 +28,7 @@ __all__ = [
     "WANTS",
     "Comparison",
     "Components",
+    "Expected",
     "Options",
     "Probing",
     "Rule",
@@ -39,6 +41,7 @@ __all__ = [
     "estimates",
     "from_arrays",
     "load_rule",
+    "power",
     "read_predictions",
     "run",
     "save_rule",
