@@ -1,6 +1,6 @@
 """The audit: predictions and declared subgroups in, counts and estimates out."""
 
-from equipoise.audit.auditing import estimates
+from equipoise.audit.auditing import audited, estimates
 from equipoise.audit.comparing import Comparison, compared
 from equipoise.audit.components import Components, components
 from equipoise.audit.encoding import Probing, encoding
@@ -34,6 +34,7 @@ __all__ = [
     "Rule",
     "Slices",
     "Slicing",
+    "audited",
     "bootstrapped",
     "compared",
     "components",

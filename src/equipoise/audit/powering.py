@@ -62,9 +62,9 @@ def power(expected: Expected) -> pl.DataFrame:
     without it for specificity, of the rarer one for AUROC. A rate's chance is the sum over all
     outcomes, each judged by the engine's own interval as a policy judges it: a floor by the lower
     pointwise 90 % limit, a margin by the pointwise 90 % interval of the difference, a gap by the
-    simultaneous 95 % interval, whose half-width is that of independent contrasts, which is no smaller than the
-    engine's. AUROC by the variance of Hanley and McNeil, normal on the logit scale (a floor) or on
-    its own (differences).
+    simultaneous 95 % interval, whose half-width is that of independent contrasts, which is no
+    smaller than the engine's. AUROC by the variance of Hanley and McNeil, normal on the logit scale
+    (a floor) or on its own (differences).
 
     Parameters
     ----------
