@@ -16,7 +16,7 @@ from equipoise.audit.summary import summary
 from equipoise.metrics.reading import from_arrays, read_predictions
 from equipoise.metrics.tipping import tipping
 
-VERSION = 1
+VERSION = 2
 NEEDS = ("cohort", "predictions")
 WANTS = ("splits",)
 GIVES = ("estimates",)
