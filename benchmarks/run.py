@@ -137,6 +137,28 @@ def audits() -> list[str]:
     return ["## An audit beside a script", "", *beside.table(100_000)]
 
 
+def engine() -> list[str]:
+    """Return what the audit costs at size, and what its peers cost for the same."""
+    lines = ["## The audit at size", "", *_printed("bars.py")]
+    lines += ["", "One hundred million rows:", "", *_printed("bars.py", "--hundred")]
+    return [*lines, "", "Beside what a user could pick instead:", "", *_printed("peers.py")]
+
+
+def families() -> list[str]:
+    """Return the simulated coverage of whole families, and power."""
+    return [
+        "## Simultaneous intervals, false alarms and power",
+        "",
+        *_printed("families.py", "600"),
+    ]
+
+
+def _printed(script: str, *words: str) -> list[str]:
+    command = [sys.executable, str(ROOT / "benchmarks" / script), *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()
+
+
 def coverage() -> list[str]:
     """Return the simulated coverage of the intervals."""
     words = [sys.executable, str(ROOT / "benchmarks" / "coverage.py"), "400"]
@@ -214,6 +236,8 @@ SECTIONS: dict[str, Callable[[], list[str]]] = {
     "demo": demo,
     "real": real,
     "audits": audits,
+    "engine": engine,
+    "families": families,
     "coverage": coverage,
     "verdicts": verdicts,
     "monitoring": monitoring,

@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from equipoise import audit
-from equipoise.audit.comparing import holm
 from equipoise.errors import InvalidConfiguration, InvalidTable
 from equipoise.metrics import Minimum, bootstrap
 
@@ -138,12 +137,6 @@ def test_no_group_is_said_to_change_where_none_does_but_in_one_call_of_twenty() 
         holms += (within["p_holm"] < 0.05).any()
     assert wrong <= 8  # 3 are expected; one run in three hundred lies above
     assert holms <= 8
-
-
-def test_holm_is_that_of_his_own_steps() -> None:
-    assert holm([0.01, 0.02, 0.03, 0.005]) == pytest.approx([0.03, 0.04, 0.04, 0.02])
-    assert holm([0.9, 0.8]) == [1.0, 1.0]
-    assert holm([]) == []
 
 
 def test_the_same_model_twice_changes_nothing_and_is_equivalent() -> None:

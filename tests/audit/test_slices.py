@@ -52,7 +52,7 @@ def test_a_planted_group_is_found_and_confirmed_on_the_other_patients(metric):
         assert row["confirmed"]
         assert row["difference_high"] < -0.2
         over = made.lifts.filter(slice="slice 1", level="yes").row(0, named=True)
-        assert over["low"] > 3.0
+        assert over["share_inside"] > 3.0 * over["share_rest"]
 
 
 def test_what_is_confirmed_is_what_the_engine_says_of_the_other_half():

@@ -1,19 +1,22 @@
 """The audit: predictions and declared subgroups in, counts and estimates out."""
 
-from equipoise.audit.auditing import estimates
+from equipoise.audit.auditing import audited, estimates
 from equipoise.audit.comparing import Comparison, compared
 from equipoise.audit.components import Components, components
 from equipoise.audit.encoding import Probing, encoding
 from equipoise.audit.options import Options
 from equipoise.audit.pairing import unpaired
+from equipoise.audit.powering import Expected, power
+from equipoise.audit.resampling import bootstrapped
 from equipoise.audit.slices import Slices, Slicing, slices
 from equipoise.audit.slicing import Rule, load_rule, save_rule
 from equipoise.audit.stage import run
 from equipoise.audit.streaming import streamed
 from equipoise.audit.summary import summary
 from equipoise.metrics.reading import from_arrays, read_predictions
+from equipoise.metrics.tipping import tipping
 
-VERSION = 1
+VERSION = 2
 NEEDS = ("cohort", "predictions")
 WANTS = ("splits",)
 GIVES = ("estimates",)
@@ -25,22 +28,27 @@ __all__ = [
     "WANTS",
     "Comparison",
     "Components",
+    "Expected",
     "Options",
     "Probing",
     "Rule",
     "Slices",
     "Slicing",
+    "audited",
+    "bootstrapped",
     "compared",
     "components",
     "encoding",
     "estimates",
     "from_arrays",
     "load_rule",
+    "power",
     "read_predictions",
     "run",
     "save_rule",
     "slices",
     "streamed",
     "summary",
+    "tipping",
     "unpaired",
 ]

@@ -78,7 +78,82 @@ def estimates(
     ('auroc', None, 'sex=F has 20 positives (10 more are needed) and 20 negatives (10 more are \
 needed)')
     """
+    return audited(
+        predictions,
+        by=by,
+        patient=patient,
+        operating_points=operating_points,
+        tune=tune,
+        options=options,
+    ).estimates
+
+
+def audited(
+    predictions: Source,
+    *,
+    by: Mapping[str, Sequence[str] | None] | Sequence[str],
+    patient: str | None = "patient_id",
+    operating_points: Points | None = None,
+    tune: Source | None = None,
+    options: Options | None = None,
+) -> metrics.Estimated:
+    """Return what `estimates` returns, with the table *counts* and what the intervals rest on.
+
+    Parameters
+    ----------
+    predictions, by, patient, operating_points, tune, options
+        As of `estimates`.
+
+    Raises
+    ------
+    InvalidTable, InvalidConfiguration
+        As of `estimates`.
+
+    Examples
+    --------
+    >>> rows = pl.DataFrame({"sex": ["F", "M"] * 40, "label": [1, 1, 0, 0] * 20,
+    ...                      "score": [i % 7 / 7 for i in range(80)]})
+    >>> audited(rows, by={"sex": ["F", "M"]}, patient=None).counts["sex", "n_positive"].rows()
+    [(None, 40), ('F', 20), ('M', 20)]
+    """
     chosen = options or Options()
+    frame, table, points = prepared(predictions, by, patient, operating_points, tune, chosen)
+    return estimated(
+        frame,
+        table,
+        options=chosen,
+        patient=patient,
+        points=points,
+        candidate=chosen.candidate or "predictions",
+    )
+
+
+def prepared(
+    predictions: Source,
+    by: Mapping[str, Sequence[str] | None] | Sequence[str],
+    patient: str | None,
+    operating_points: Points | None,
+    tune: Source | None,
+    chosen: Options,
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame | None]:
+    """Return the rows that are audited, the table *subgroups*, and the operating points.
+
+    Parameters
+    ----------
+    predictions, by, patient, operating_points, tune, chosen
+        As of `estimates`.
+
+    Raises
+    ------
+    InvalidTable, InvalidConfiguration
+        As of `estimates`.
+
+    Examples
+    --------
+    >>> rows = pl.DataFrame({"sex": ["F"], "label": [1], "score": [0.5]})
+    >>> prepared(rows, {"sex": ["F"]}, None, None, None, Options())[1].height
+    2
+    """
     everyone = read_predictions(predictions)
     frame = of_split(everyone, chosen.split, patient)
     names = list(by)
@@ -92,14 +167,7 @@ needed)')
     table = metrics.subgroups(
         levels, order=chosen.intersections, exploratory=exploratory, sets=chosen.sets
     )
-    return estimated(
-        frame,
-        table,
-        options=chosen,
-        patient=patient,
-        points=points,
-        candidate=chosen.candidate or "predictions",
-    ).estimates
+    return frame, table, points
 
 
 def estimated(

@@ -96,12 +96,29 @@ def audit(
         str | None, typer.Option(help="What the model is called in the estimates.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the draws behind the intervals.", min=0)] = 0,
+    stream: Annotated[
+        bool,
+        typer.Option(
+            help="Read Parquet in batches, for tables larger than memory: a file, a folder or a "
+            "pattern. AUROC and rates only; levels must be declared."
+        ),
+    ] = False,
+    workers: Annotated[
+        int, typer.Option(help="Processes that read a stream sorted by patient.", min=1)
+    ] = 1,
+    figures: Annotated[
+        bool, typer.Option(help="Write forests, ROC, reliability and decision curves as SVG.")
+    ] = False,
+    tipping: Annotated[
+        bool, typer.Option(help="Say how much label error in a group would overturn its gap.")
+    ] = False,
     policy: Annotated[Path | None, typer.Option(help="Policy to hold the audit against.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for estimates and evidence.")] = None,
 ) -> None:
     """Count and estimate performance for every declared subgroup."""
     from equipoise import audit as engine
-    from equipoise.cli.tabulating import show, show_points
+    from equipoise.cli.streaming import drawings, streamed
+    from equipoise.cli.tabulating import show, show_points, show_tipping
 
     options = _options(
         reference=reference,
@@ -113,16 +130,24 @@ def audit(
         seed=seed,
         minimum=minimum,
     )
-    frame = _read(predictions, metadata, on)
     levels = levels_said(by)
-    who = patient_column(patient, frame)
-    points = _points(frame, who, points_said(threshold, rule), table=operating_points, tune=tune)
-    found = engine.estimates(
-        frame, by=levels, patient=who, operating_points=points, options=options
-    )
+    if stream:
+        stated = points_said(threshold, rule)
+        made = streamed(predictions, levels, patient, stated, operating_points, options, workers)
+        points = None
+    else:
+        frame = _read(predictions, metadata, on)
+        who = patient_column(patient, frame.columns)
+        told_of = points_said(threshold, rule)
+        points = _points(frame, who, told_of, table=operating_points, tune=tune)
+        made = engine.audited(
+            frame, by=levels, patient=who, operating_points=points, options=options
+        )
+    found = made.estimates
     if points is not None:
         show_points(points)
     show(found, exploratory=None in levels.values())
+    tipped = show_tipping(made) if tipping else None
     judgement = None if policy is None else _judged(found, policy)
     if out is not None:
         given = {
@@ -138,7 +163,10 @@ def audit(
             "threshold": threshold or [],
             "rule": rule or [],
         }
-        _write(found, points, judgement, out, given, told)
+        more = drawings(made) if figures else {}
+        if tipped is not None:
+            more["tipping.csv"] = tipped.write_csv()
+        _write(found, points, judgement, out, given, told, more)
     if judgement is not None:
         raise typer.Exit(judgement.verdict.exit_code)
 
@@ -188,13 +216,13 @@ def pair_said(said: str, flag: str) -> tuple[str, str]:
     return name, value
 
 
-def patient_column(asked: str | None, frame: "pl.DataFrame") -> str | None:
+def patient_column(asked: str | None, columns: Sequence[str]) -> str | None:
     """Return the column that says whose image it is, or None, said aloud."""
     from equipoise.cli.showing import talk
 
     if asked is not None:
         return asked
-    if _PATIENT in frame.columns:
+    if _PATIENT in columns:
         return _PATIENT
     talk().print(
         "[bold]no patient ids:[/] images are taken as independent; where a patient has several, "
@@ -261,6 +289,7 @@ def _write(
     out: Path,
     given: Mapping[str, Path | None],
     told: Mapping[str, object],
+    more: Mapping[str, str],
 ) -> None:
     from equipoise import __version__, evidence, tables
     from equipoise import audit as engine
@@ -275,13 +304,32 @@ def _write(
     if judgement is not None:
         names.append("verdict.json")
         tables.write_json(out / names[-1], judgement.as_json())
+    for name, content in more.items():
+        names.append(name)
+        tables.write_text(out / name, content)
     said = evidence.statement(
         "audit",
         subject={name: tables.file_digest(out / name) for name in names},
-        inputs={f"source:{k}": tables.file_digest(v) for k, v in given.items() if v is not None},
+        inputs={
+            f"source:{k}" if file == v else f"source:{k}/{file.name}": tables.file_digest(file)
+            for k, v in given.items()
+            if v is not None
+            for file in _files(v)
+        },
         parameters=told,
         result={"estimates": found.height},
         code={"equipoise": __version__, "audit": str(engine.VERSION)},
     )
     evidence.write_statement(out, said)
-    talk().print(f"wrote {', '.join(names)} and evidence.json to {out}", markup=False)
+    shown = [name for name in names if not name.startswith("figures/")]
+    drawn = len(names) - len(shown)
+    pictures = f", {drawn} figures" if drawn else ""
+    talk().print(f"wrote {', '.join(shown)}{pictures} and evidence.json to {out}", markup=False)
+
+
+def _files(path: Path) -> list[Path]:
+    """Return the files that a path or a pattern stands for."""
+    if path.is_file():
+        return [path]
+    folder, pattern = (path, "*.parquet") if path.is_dir() else (path.parent, path.name)
+    return sorted(folder.glob(pattern))

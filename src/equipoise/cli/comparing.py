@@ -71,7 +71,7 @@ def compare(
         tables[0],
         tables[1],
         by=levels_said(by),
-        patient=patient_column(patient, tables[0]),
+        patient=patient_column(patient, tables[0].columns),
         operating_points=(both, own) if both else None,
         options=options,
     )

@@ -5,8 +5,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import polars as pl
 
+    from equipoise.metrics import Estimated
+
 _MANY = 12
 """Tables shown on the terminal; of more, an overview."""
+
+_CLEAR = 0.05
+_FRAGILE = 5
+"""Tipping points shown."""
 
 _SHOWN = 12
 """Groups shown per metric on the terminal; the rest stands in the files."""
@@ -136,6 +142,28 @@ def show_points(points: "pl.DataFrame") -> None:
         .otherwise(pl.format("{}, chosen on {}", "rule", "chosen_on")),
     )
     table(rows, "operating points", right=["called_positive_from"])
+
+
+def show_tipping(made: "Estimated") -> "pl.DataFrame":
+    """Print the contrasts that the fewest wrong labels would overturn, and return all."""
+    import polars as pl
+
+    from equipoise.audit import tipping
+    from equipoise.cli.showing import say, talk
+
+    found = tipping(made.estimates, made.counts)
+    clear = made.estimates.filter(pl.col("p_adjusted") < _CLEAR)
+    key = [name for name in found.columns if name in clear.columns and name != "value"]
+    gaps = found.join(clear.select(key), on=key, how="semi", nulls_equal=True)
+    for row in gaps.drop_nulls("share").sort("share").head(_FRAGILE).iter_rows(named=True):
+        say(f"label error, {row['metric']}: {row['reads']}")
+    talk().print(
+        f"Of the clear gaps (adjusted p below {_CLEAR}): those that the fewest "
+        "wrong labels would undo; labels are put right in the group alone. All contrasts stand in "
+        "tipping.csv of --out.",
+        soft_wrap=True,
+    )
+    return found
 
 
 def _show_lacking(rows: "pl.DataFrame") -> None:

@@ -33,6 +33,12 @@ class Span:
         Of a rate; None for other metrics.
     status, reason, method, exploratory, adjustment
         As in the estimates.
+    chance, corrected
+        Of a description: what chance alone would make of it, and the value with that taken off.
+    p_adjusted, adjusted_by
+        Of a contrast: its p-value in the family, and by whose method.
+    error_bound
+        How far at most binned scores moved the value.
     """
 
     subgroup: Mapping[str, str]
@@ -51,6 +57,11 @@ class Span:
     reason: str | None = None
     exploratory: bool = False
     adjustment: str = "crude"
+    chance: float | None = None
+    corrected: float | None = None
+    p_adjusted: float | None = None
+    adjusted_by: str | None = None
+    error_bound: float | None = None
     limits: Mapping[tuple[str, float], Limits] = field(default_factory=dict)
 
     def within(self, interval: str, level: float) -> Limits | None:
@@ -146,6 +157,11 @@ def _span(rows: Sequence[Mapping[str, object]], names: Sequence[str]) -> Span:
         reason=_word(first["reason"]),
         exploratory=bool(first["exploratory"]),
         adjustment=_word(first.get("adjustment")) or "crude",
+        chance=_real(first.get("chance")),
+        corrected=_real(first.get("corrected")),
+        p_adjusted=next(filter(None, (_real(row.get("p_adjusted")) for row in rows)), None),
+        adjusted_by=next(filter(None, (_word(row.get("adjusted_by")) for row in rows)), None),
+        error_bound=_real(first.get("error_bound")),
         limits=limits,
     )
 

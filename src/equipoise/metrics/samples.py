@@ -115,6 +115,21 @@ def population(
     return Population(samples, atomic, n, clustered=patient is not None)
 
 
+def patient_ids(predictions: pl.DataFrame, patient: str | None) -> list[str]:
+    """Return the id behind each patient code of `population`; without ids, the row's number.
+
+    Examples
+    --------
+    >>> patient_ids(pl.DataFrame({"who": ["b", "a", "b"]}), "who")
+    ['b', 'a']
+    """
+    codes = _patients(predictions, patient)
+    _, first = np.unique(codes, return_index=True)
+    if patient is None:
+        return [str(row) for row in first.tolist()]
+    return predictions[patient].cast(pl.String)[first].to_list()
+
+
 def _patients(frame: pl.DataFrame, patient: str | None) -> Integers:
     if patient is None:
         return np.arange(frame.height, dtype=np.int64)

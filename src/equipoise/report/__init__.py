@@ -30,7 +30,7 @@ __all__ = [
     "run",
 ]
 
-VERSION = 3
+VERSION = 4
 NEEDS = ("estimates",)
 WANTS = (
     "verdict",

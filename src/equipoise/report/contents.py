@@ -9,6 +9,7 @@ from equipoise.report.material import Link, Material
 from equipoise.report.options import Options
 from equipoise.report.subjects import Subject, subjects
 from equipoise.report.verdicts import judged
+from equipoise.tables import DESCRIPTIONS
 from equipoise.words import Texts
 
 SCHEMA = 1
@@ -101,8 +102,8 @@ def _subject(subject: Subject) -> dict[str, object]:
         "finding": subject.finding,
         "candidate": subject.candidate,
         "operating_point": subject.operating_point,
-        "estimates": [_span(span) for span in everything if span.contrast != "range"],
-        "ranges": [_span(span) for span in everything if span.contrast == "range"],
+        "estimates": [_span(span) for span in everything if span.contrast not in DESCRIPTIONS],
+        "ranges": [_span(span) for span in everything if span.contrast in DESCRIPTIONS],
         "per_thousand": per_thousand(subject),
     }
 
@@ -131,6 +132,9 @@ def _span(span: Span) -> dict[str, object]:
         "n_patients": span.n_patients,
         "n_positive": span.n_positive,
         "n_negative": span.n_negative,
+        "chance": span.chance,
+        "corrected": span.corrected,
+        "p_adjusted": span.p_adjusted,
         "method": span.method,
         "status": span.status,
         "reason": span.reason,

@@ -10,6 +10,7 @@ from equipoise.figures import Span
 from equipoise.report.contents import spans_of
 from equipoise.report.phrases import subgroup_of
 from equipoise.report.subjects import Subject
+from equipoise.tables import CONTRASTS, DESCRIPTIONS
 from equipoise.words import Texts
 
 _ALWAYS = ("sensitivity", "specificity", "auroc")
@@ -44,6 +45,11 @@ def view(
         "subject": subject,
         "metrics": pictures,
         "ranges": [span for span in everything if span.contrast == "range"],
+        "descriptions": [
+            span
+            for span in everything
+            if span.contrast in DESCRIPTIONS and span.contrast != "range"
+        ],
     }
 
 
@@ -95,7 +101,7 @@ def _differences(
         tolerance=tolerance,
         outcomes=outcomes,
     )
-    compared_rows = [s for s in rows if s.contrast in ("reference", "rest")]
+    compared_rows = [s for s in rows if s.contrast in CONTRASTS]
     return {
         "tolerance": tolerance,
         "picture": Markup(picture),  # noqa: S704  figures escape what they draw

@@ -54,7 +54,8 @@ def subjects(material: Material) -> list[Subject]:
     Of several candidates only the one that the verdict judged or the selection chose is shown in
     full; the others stand in the table of candidates.
     """
-    table = material.estimates
+    # What is drawn to its neighbours or to another case mix stands beside, in tables of its own.
+    table = material.estimates.filter(adjustment="crude")
     found = []
     for finding in table["finding"].unique(maintain_order=True).sort().to_list():
         rows = table.filter(pl.col("finding") == finding)

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from equipoise import metrics
-from equipoise.errors import InvalidTable
+from equipoise.errors import InvalidConfiguration, InvalidTable
 from equipoise.metrics import parts
 from tests.metrics.parts.made import (
     OPEN,
@@ -82,6 +82,12 @@ def test_any_cut_between_patients_gives_the_same(seed: int, where: list[int]) ->
         a, b = getattr(second, name), getattr(alone, name)
         scale = np.maximum(np.abs(b), 1e-12 * max(1.0, float(np.abs(b).max(initial=0.0))))
         assert (np.abs(a - b) <= 1e-12 * np.maximum(scale, np.abs(b).max(initial=0.0))).all()
+
+
+def test_a_metric_that_no_part_can_count_is_refused() -> None:
+    for name in ("f1", "average_precision", "xauc_of_positives"):
+        with pytest.raises(InvalidConfiguration, match=f"'{name}' cannot be counted in parts"):
+            agreement(names=[name])
 
 
 def test_the_order_in_which_parts_come_changes_no_bit() -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
+from equipoise.errors import InvalidConfiguration
 from equipoise.evidence import digest
 from equipoise.metrics.arms import Arms, Contrast, arms
 from equipoise.metrics.counts import BINS
@@ -68,6 +69,22 @@ class Agreed:
     findings: tuple[str, ...]
     points: pl.DataFrame | None = None
     rules: Rules = field(default_factory=Rules)
+
+    def __post_init__(self) -> None:
+        """Refuse metrics that no part could count.
+
+        Raises
+        ------
+        InvalidConfiguration
+            If a metric is neither AUROC, nor a rate, nor the mean of a loss.
+        """
+        for name in self.plan.metrics:
+            of = metric(name)
+            if of.kind not in {"rate", "mean", "ranking"} or of.across is not None:
+                raise InvalidConfiguration(
+                    f"parts: '{name}' cannot be counted in parts; expected AUROC, a rate at an "
+                    "operating point, or the mean of a loss"
+                )
 
     @cached_property
     def compared(self) -> Arms:

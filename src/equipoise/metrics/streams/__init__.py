@@ -1,14 +1,8 @@
 """Audits of tables larger than memory: Parquet read in batches, and counts that add."""
 
 from equipoise.metrics.streams.binning import Binning, binning, bins_of
-from equipoise.metrics.streams.clusters import (
-    Clusters,
-    Layout,
-    clustered,
-    count,
-    layout,
-    together,
-)
+from equipoise.metrics.streams.clustering import clustered, count
+from equipoise.metrics.streams.clusters import Clusters, Layout, layout, together
 from equipoise.metrics.streams.counting import (
     Counted,
     counted,

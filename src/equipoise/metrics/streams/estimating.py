@@ -115,7 +115,8 @@ def estimate(streamed: Streamed) -> Estimated:
     >>> from equipoise.metrics import Minimum, subgroups
     >>> from equipoise.metrics.arms import arms
     >>> from equipoise.metrics.groups import Cells
-    >>> from equipoise.metrics.streams.clusters import clustered, layout
+    >>> from equipoise.metrics.streams.clustering import clustered
+    >>> from equipoise.metrics.streams.clusters import layout
     >>> from equipoise.metrics.streams.grids import Grid
     >>> from equipoise.metrics.streams.people import Rows
     >>> grid = Grid({"sex": ("F", "M")}, {"x": np.array([0.0, 0.5])})

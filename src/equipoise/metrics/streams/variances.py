@@ -61,7 +61,8 @@ def gram(asked: Asked) -> Gram:
     --------
     >>> from equipoise.metrics.known import metric
     >>> from equipoise.metrics.samples import Sample
-    >>> from equipoise.metrics.streams.clusters import clustered, layout
+    >>> from equipoise.metrics.streams.clustering import clustered
+    >>> from equipoise.metrics.streams.clusters import layout
     >>> from equipoise.metrics.streams.grids import Grid
     >>> from equipoise.metrics.streams.people import Rows
     >>> grid, inside = Grid({}, {"x": np.array([0.0, 0.5])}), np.ones((1, 1), dtype=bool)
