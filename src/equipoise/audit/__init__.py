@@ -1,9 +1,11 @@
 """The audit: predictions and declared subgroups in, counts and estimates out."""
 
+from equipoise.audit.adjusting import reweighted, standardised
 from equipoise.audit.auditing import audited, estimates
 from equipoise.audit.comparing import Comparison, compared
 from equipoise.audit.components import Components, components
 from equipoise.audit.encoding import Probing, encoding
+from equipoise.audit.mixing import below
 from equipoise.audit.options import Options
 from equipoise.audit.pairing import unpaired
 from equipoise.audit.powering import Expected, power
@@ -35,6 +37,7 @@ __all__ = [
     "Slices",
     "Slicing",
     "audited",
+    "below",
     "bootstrapped",
     "compared",
     "components",
@@ -44,9 +47,11 @@ __all__ = [
     "load_rule",
     "power",
     "read_predictions",
+    "reweighted",
     "run",
     "save_rule",
     "slices",
+    "standardised",
     "streamed",
     "summary",
     "tipping",

@@ -2,10 +2,12 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import polars as pl
 
 from equipoise import metrics
+from equipoise.audit.mixing import beside
 from equipoise.audit.options import Options
 from equipoise.audit.points import Points, Rows, points_of
 from equipoise.errors import InvalidConfiguration, InvalidTable, nearest
@@ -238,7 +240,12 @@ def estimated(
         shrink=options.shrink,
         classes=classes_of(frame) if options.findings is None else (),
     )
-    return metrics.estimate(people, table, plan)
+    made = metrics.estimate(people, table, plan)
+    if not options.standardise:
+        return made
+    named = options.model_copy(update={"candidate": candidate})
+    both = beside(made.estimates, frame, table, options=named, patient=patient, points=points)
+    return replace(made, estimates=both)
 
 
 def check_patient(frame: pl.DataFrame, patient: str | None) -> None:

@@ -54,6 +54,12 @@ class Options(BaseModel):
         min_length=1,
         description="Which metrics. Rates need an operating point: there is none by default.",
     )
+    standardise: list[Mapping[str, Mapping[str, float] | str | float]] = Field(
+        default_factory=list,
+        description="Case mixes to which estimates are standardised, beside the crude ones: column "
+        "→ overall, the share of each level, or a group as sex=M; prevalence → the share of "
+        "positives. As [{age_band: overall}, {view: {AP: 0.5, PA: 0.5}}].",
+    )
     minimum: Minimum = Field(
         default_factory=Minimum, description="What a group needs; below it is not assessable."
     )

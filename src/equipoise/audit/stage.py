@@ -8,6 +8,7 @@ import polars as pl
 
 from equipoise import metrics, tables
 from equipoise.audit.auditing import estimated
+from equipoise.audit.mixing import columns_of
 from equipoise.audit.options import Options
 from equipoise.errors import InvalidConfiguration, InvalidInput, InvalidTable, nearest
 from equipoise.metrics import UNKNOWN, Estimated
@@ -149,7 +150,8 @@ def _frame(options: Options, inputs: Mapping[str, Path], chosen: Chosen) -> pl.D
     for finding in wanted:
         tables.labels_of(cohort, finding)
     _check_attributes(options, cohort)
-    columns = ["image_id", "patient_id", *options.attributes]
+    strata = [name for name in columns_of(options.standardise) if name not in options.attributes]
+    columns = ["image_id", "patient_id", *options.attributes, *strata]
     labels = cohort.select(*columns, *[f"label:{finding}" for finding in wanted])
     split = options.split or chosen.split
     # The splits of the study are those of the place where the bundle was made.
@@ -165,7 +167,7 @@ def _frame(options: Options, inputs: Mapping[str, Path], chosen: Chosen) -> pl.D
 
 
 def _check_attributes(options: Options, cohort: pl.DataFrame) -> None:
-    for name in options.attributes:
+    for name in (*options.attributes, *columns_of(options.standardise)):
         if name not in cohort.columns:
             known = tables.attributes(cohort)
             raise InvalidTable(

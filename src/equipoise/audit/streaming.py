@@ -92,6 +92,8 @@ def streamed(
             "audit: streaming needs pyarrow", hint="pip install 'equipoise[stream]'"
         ) from error
     chosen = options or Options()
+    if chosen.standardise:
+        raise InvalidConfiguration("audit: a stream cannot be standardised to a case mix")
     levels = _declared(by)
     table = metrics.subgroups(levels, order=chosen.intersections, sets=chosen.sets)
     shards = streams.shards(paths)

@@ -112,11 +112,20 @@ def audit(
     tipping: Annotated[
         bool, typer.Option(help="Say how much label error in a group would overturn its gap.")
     ] = False,
+    standardise: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Case mix to standardise to, beside the crude: age_band=overall, "
+            "view=AP:0.5,PA:0.5 or prevalence=0.1; several columns of one mix with ';' between. "
+            "Repeat for more mixes."
+        ),
+    ] = None,
     policy: Annotated[Path | None, typer.Option(help="Policy to hold the audit against.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for estimates and evidence.")] = None,
 ) -> None:
     """Count and estimate performance for every declared subgroup."""
     from equipoise import audit as engine
+    from equipoise.cli.standardising import mixes_said, show_standardised
     from equipoise.cli.streaming import drawings, streamed
     from equipoise.cli.tabulating import show, show_points, show_tipping
 
@@ -131,6 +140,9 @@ def audit(
         minimum=minimum,
     )
     levels = levels_said(by)
+    mixes = mixes_said(standardise)
+    if stream and mixes:
+        raise InvalidConfiguration("--standardise: a stream cannot be standardised to a case mix")
     if stream:
         stated = points_said(threshold, rule)
         made = streamed(predictions, levels, patient, stated, operating_points, options, workers)
@@ -143,10 +155,18 @@ def audit(
         made = engine.audited(
             frame, by=levels, patient=who, operating_points=points, options=options
         )
-    found = made.estimates
+    at_mixes = [
+        engine.reweighted(
+            frame, by=levels, standardise=one, patient=who, operating_points=points, options=options
+        )
+        for one in mixes
+    ]
+    found = engine.below(made.estimates, at_mixes)
     if points is not None:
         show_points(points)
     show(found, exploratory=None in levels.values())
+    for one in at_mixes:
+        show_standardised(made.estimates, one)
     tipped = show_tipping(made) if tipping else None
     judgement = None if policy is None else _judged(found, policy)
     if out is not None:
@@ -162,6 +182,7 @@ def audit(
             "by": by,
             "threshold": threshold or [],
             "rule": rule or [],
+            "standardise": mixes,
         }
         more = drawings(made) if figures else {}
         if tipped is not None:
