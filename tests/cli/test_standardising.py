@@ -54,7 +54,18 @@ def test_a_mix_that_cannot_be_read_is_explained(said: str, words: str) -> None:
 
 
 def test_each_flag_is_a_mix_of_its_own() -> None:
+    assert mixes_said(["scanner=a:b:1.0"]) == [{"scanner": {"a:b": 1.0}}]
     assert mixes_said(["age_years=0-64:0.7,65+:0.3", "view=sex=M;prevalence=overall"]) == [
         {"age_years": {"0-64": 0.7, "65+": 0.3}},
         {"view": "sex=M", "prevalence": "overall"},
     ]
+
+
+def test_two_mixes_of_one_name_and_a_stream_are_refused(capsys, predictions) -> None:
+    same = ("--standardise", "view=AP:0.5,PA:0.5", "--standardise", "view=AP:0.1,PA:0.9")
+    code, _, err = call(capsys, "audit", str(predictions), *BY, *same)
+    assert (code, "two case mixes" in err) == (2, True)
+    pytest.importorskip("pyarrow")
+    words = (*BY, "--standardise", "view=overall", "--stream")
+    code, _, err = call(capsys, "audit", str(predictions), *words)
+    assert (code, "a stream cannot be standardised" in err) == (2, True)

@@ -54,12 +54,7 @@ def mixed(
     >>> made[0].estimates["adjustment"][0]
     'standardised to the overall mix of view'
     """
-    names = [one.name for one in mixes]
-    twice = [name for name in names if names.count(name) > 1]
-    if twice:
-        raise InvalidConfiguration(
-            f"standardise: two case mixes are '{twice[0]}'; expected one of each"
-        )
+    _check_names(tuple(one.name for one in mixes))
     plan = metrics.Plan(
         references=options.references,
         metrics=tuple(options.metrics),
@@ -145,11 +140,17 @@ def below(crude: pl.DataFrame, made: Sequence[Standardised]) -> pl.DataFrame:
     made
         What was estimated at each case mix.
 
+    Raises
+    ------
+    InvalidConfiguration
+        If two mixes have one name.
+
     Examples
     --------
     >>> below(pl.DataFrame({"adjustment": ["crude"]}), []).height
     1
     """
+    _check_names(tuple(one.estimates["adjustment"][0] for one in made if one.estimates.height))
     return pl.concat([crude, *(one.estimates for one in made)], how="diagonal_relaxed").select(
         crude.columns
     )
@@ -170,3 +171,11 @@ def _strata(
     cut = with_attributes(frame, asked)
     levels, _ = declared_levels(cut, asked)
     return cut, metrics.subgroups({**groups, **levels}, order=1)
+
+
+def _check_names(names: Sequence[str]) -> None:
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise InvalidConfiguration(
+            f"standardise: two case mixes are '{twice[0]}'; expected one of each"
+        )

@@ -13,8 +13,12 @@ if TYPE_CHECKING:
 
     from equipoise.audit import Options
     from equipoise.gate import Judgement
+    from equipoise.metrics import Estimated
+    from equipoise.metrics.standardised import Standardised
 
 _PATIENT = "patient_id"
+_SOURCES = ("predictions", "policy", "operating_points", "tune", "metadata")
+"""What an audit is made of, as the evidence names it."""
 
 
 def audit(
@@ -138,11 +142,10 @@ def audit(
         candidate=candidate,
         seed=seed,
         minimum=minimum,
+        standardise=mixes_said(standardise),
     )
     levels = levels_said(by)
-    mixes = mixes_said(standardise)
-    if stream and mixes:
-        raise InvalidConfiguration("--standardise: a stream cannot be standardised to a case mix")
+    at_mixes: list[Standardised] = []
     if stream:
         stated = points_said(threshold, rule)
         made = streamed(predictions, levels, patient, stated, operating_points, options, workers)
@@ -152,15 +155,7 @@ def audit(
         who = patient_column(patient, frame.columns)
         told_of = points_said(threshold, rule)
         points = _points(frame, who, told_of, table=operating_points, tune=tune)
-        made = engine.audited(
-            frame, by=levels, patient=who, operating_points=points, options=options
-        )
-    at_mixes = [
-        engine.reweighted(
-            frame, by=levels, standardise=one, patient=who, operating_points=points, options=options
-        )
-        for one in mixes
-    ]
+        made, at_mixes = _in_memory(frame, levels, who, points, options)
     found = engine.below(made.estimates, at_mixes)
     if points is not None:
         show_points(points)
@@ -170,20 +165,10 @@ def audit(
     tipped = show_tipping(made) if tipping else None
     judgement = None if policy is None else _judged(found, policy)
     if out is not None:
-        given = {
-            "predictions": predictions,
-            "policy": policy,
-            "operating_points": operating_points,
-            "tune": tune,
-            "metadata": metadata,
-        }
-        told = {
-            **options.model_dump(mode="json"),
-            "by": by,
-            "threshold": threshold or [],
-            "rule": rule or [],
-            "standardise": mixes,
-        }
+        sources = (predictions, policy, operating_points, tune, metadata)
+        given = dict(zip(_SOURCES, sources, strict=True))
+        said = {"by": by, "threshold": threshold or [], "rule": rule or []}
+        told = {**options.model_dump(mode="json"), **said}
         more = drawings(made) if figures else {}
         if tipped is not None:
             more["tipping.csv"] = tipped.write_csv()
@@ -208,6 +193,31 @@ def _options(
             "minimum": people,
         }
     )
+
+
+def _in_memory(
+    frame: "pl.DataFrame",
+    levels: Mapping[str, Sequence[str] | None],
+    patient: str | None,
+    points: "pl.DataFrame | None",
+    options: "Options",
+) -> "tuple[Estimated, list[Standardised]]":
+    """Return the crude audit, and what the weights of each case mix made of it."""
+    from equipoise.audit import audited, reweighted
+
+    plain = options.model_copy(update={"standardise": []})
+    made = audited(frame, by=levels, patient=patient, operating_points=points, options=plain)
+    return made, [
+        reweighted(
+            frame,
+            by=levels,
+            standardise=one,
+            patient=patient,
+            operating_points=points,
+            options=plain,
+        )
+        for one in options.standardise
+    ]
 
 
 def _read(predictions: Path, metadata: Path | None, on: str | None) -> "pl.DataFrame":
