@@ -127,6 +127,31 @@ def test_the_table_names_the_fewest_labels_for_each_contrast_and_target() -> Non
     assert set(found["metric"]) == {"auroc", "sensitivity", "specificity", "ppv"}
 
 
+def test_so_many_labels_undo_the_gap_and_one_fewer_does_not() -> None:
+    checked = 0
+    for seed in range(6):
+        made = audited(seed)
+        found = tipping(made.estimates, made.counts).filter(
+            metric="sensitivity", among="positives, among the missed"
+        )
+        for row in found.iter_rows(named=True):
+            cells = made.counts.filter(group=row["group"], operating_point="p").row(0, named=True)
+            tp, positives = cells["tp"], cells["tp"] + cells["fn"]
+            wanted = tp / positives - row["value"]
+            assert tp / (positives - row["labels"]) >= wanted - 1e-9
+            assert tp / (positives - row["labels"] + 1) < wanted
+            checked += 1
+    assert checked
+
+
+def test_independent_errors_that_the_counts_contradict_do_not_move_ppv() -> None:
+    # Of labelled positives without the finding nine in ten are not called: but 9 are missed.
+    cells = {"tp": 91, "fn": 9, "fp": 10, "tn": 90}
+    one = next(x for x in errors("ppv", 91 / 101, cells) if x.among == "positives")
+    assert one.value(0.1) == pytest.approx(90 / 101)
+    assert one.value(0.4) == one.value(0.1)
+
+
 def test_what_is_not_assessable_has_no_tipping_point_and_a_margin_must_be_one() -> None:
     made = audited(patients=12)
     few = made.estimates.with_columns(status=pl.lit("not assessable"))

@@ -7,6 +7,7 @@ labels of this group have to be before its gap vanishes, or its verdict changes?
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from math import ceil
 
 import polars as pl
 
@@ -18,6 +19,7 @@ MOST = 0.5
 """Shares of wrong labels above this are not looked at."""
 
 _HALVINGS = 50
+_NEARLY = 1e-6
 _METRICS = ("auroc", "sensitivity", "specificity", "ppv")
 
 
@@ -183,17 +185,20 @@ def _of_side(
 def _of_ppv(tp: float, fp: float, tn: float, fn: float) -> Iterator[Error]:
     positives, negatives, called = tp + fn, fp + tn, tp + fp
     slips, found = fp / max(negatives, 1.0), tp / max(positives, 1.0)
+    # Of the wrong labels some are not called: no more than there are can be.
+    missed = fn / max(positives * (1.0 - slips), 1e-12)
+    passed = tn / max(negatives * (1.0 - found), 1e-12)
     yield Error(
         "independent",
         "positives",
         int(positives),
-        lambda e: (tp - min(e * positives * slips, tp)) / called,
+        lambda e: (tp - min(min(e, missed) * positives * slips, tp)) / called,
     )
     yield Error(
         "independent",
         "negatives",
         int(negatives),
-        lambda e: (tp + min(e * negatives * found, fp)) / called,
+        lambda e: (tp + min(min(e, passed) * negatives * found, fp)) / called,
     )
     yield Error(
         "worst case",
@@ -319,7 +324,8 @@ def _row(
         reads = f"{said}: no share of wrong labels up to {MOST:.0%} does it ({model})"
         return {**about, "model": model, "target": target, "reads": reads}
     labels, share, kind = least
-    n = max(0, round(labels))
+    # A part of a label is none: one fewer would not do it.
+    n = max(0, ceil(labels - _NEARLY))
     return {
         **about,
         "model": model,
