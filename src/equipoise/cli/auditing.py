@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from equipoise.cli.saying import PATIENT, levels_said, pair_said, patient_column, points_said
 from equipoise.errors import InvalidConfiguration
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from equipoise.metrics import Estimated
     from equipoise.metrics.standardised import Standardised
 
-_PATIENT = "patient_id"
 _SOURCES = ("predictions", "policy", "operating_points", "tune", "metadata")
 """What an audit is made of, as the evidence names it."""
 
@@ -41,7 +41,7 @@ def audit(
     ],
     patient: Annotated[
         str | None,
-        typer.Option(help=f"Column that says whose image it is; {_PATIENT} if there is one."),
+        typer.Option(help=f"Column that says whose image it is; {PATIENT} if there is one."),
     ] = None,
     combine: Annotated[
         list[str] | None,
@@ -228,55 +228,6 @@ def _read(predictions: Path, metadata: Path | None, on: str | None) -> "pl.DataF
     if metadata is None:
         return frame
     return with_metadata(frame, table_of(metadata, "metadata"), on=on)
-
-
-def levels_said(by: Sequence[str]) -> dict[str, list[str] | None]:
-    """Return attribute → levels, or None where only the attribute was said."""
-    levels: dict[str, list[str] | None] = {}
-    for said in by:
-        name, equals, rest = said.partition("=")
-        levels[name] = rest.split(",") if equals else None
-    return levels
-
-
-def pair_said(said: str, flag: str) -> tuple[str, str]:
-    """Return attribute and level of ``sex=M``."""
-    name, equals, value = said.partition("=")
-    if not equals or not value:
-        raise InvalidConfiguration(f"{flag} {said}: expected attribute=level, as sex=M")
-    return name, value
-
-
-def patient_column(asked: str | None, columns: Sequence[str]) -> str | None:
-    """Return the column that says whose image it is, or None, said aloud."""
-    from equipoise.cli.showing import talk
-
-    if asked is not None:
-        return asked
-    if _PATIENT in columns:
-        return _PATIENT
-    talk().print(
-        "[bold]no patient ids:[/] images are taken as independent; where a patient has several, "
-        "the intervals are too narrow. Name the column with --patient.",
-        soft_wrap=True,
-    )
-    return None
-
-
-def points_said(
-    threshold: Sequence[str] | None, rule: Sequence[str] | None
-) -> dict[str, float | str]:
-    """Return name → threshold or rule, as they were said."""
-    from equipoise.metrics.points import rule as rule_of
-
-    points: dict[str, float | str] = {}
-    for one in threshold or []:
-        name, equals, value = one.rpartition("=")
-        try:
-            points[name if equals else f"stated {value}"] = float(value)
-        except ValueError as error:
-            raise InvalidConfiguration(f"--threshold {one}: '{value}' is no number") from error
-    return {**points, **{rule_of(one).name: one for one in rule or []}}
 
 
 def _points(

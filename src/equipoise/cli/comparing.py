@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from equipoise.cli.auditing import levels_said, pair_said, patient_column, points_said
+from equipoise.cli.saying import levels_said, pair_said, patient_column, points_said
 from equipoise.errors import InvalidConfiguration
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ def streamed(
     from rich.progress import Progress
 
     from equipoise import audit as engine
-    from equipoise.cli.auditing import patient_column
+    from equipoise.cli.saying import patient_column
     from equipoise.cli.showing import talk
     from equipoise.tables import read_foreign
 
