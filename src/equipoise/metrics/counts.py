@@ -154,10 +154,30 @@ def _table(
             else pl.Series(name, images(tallied, point, (name,), inside))
             for name in _CELLS
         ],
-        pl.Series("histogram_positive", histograms[1].tolist(), dtype=pl.List(pl.Int64)),
-        pl.Series("histogram_negative", histograms[0].tolist(), dtype=pl.List(pl.Int64)),
+        *lists_of(histograms),
         table["exploratory"],
     )
+
+
+def lists_of(histograms: Sequence[Integers]) -> list[pl.Series]:
+    """Return the two columns of histograms of the table *counts*, without a loop over numbers.
+
+    Parameters
+    ----------
+    histograms
+        Of negatives and of positives, each of shape ``(subgroups, bins)``.
+
+    Examples
+    --------
+    >>> [one.to_list() for one in lists_of(np.array([[[1, 2]], [[3, 4]]]))]
+    [[[3, 4]], [[1, 2]]]
+    """
+    names = ("histogram_negative", "histogram_positive")
+    made = [
+        pl.Series(name, np.ascontiguousarray(of), dtype=pl.Array(pl.Int64, of.shape[1]))
+        for name, of in zip(names, histograms, strict=True)
+    ]
+    return [one.arr.to_list() for one in reversed(made)]
 
 
 def _histograms(sample: Sample, inside: Flags) -> tuple[Integers, Integers]:

@@ -200,16 +200,17 @@ def of_calls(one: Influence, calls: Calls) -> Gram:
     >>> of_calls(Influence(None, table, inside, "p"), Calls(second, np.zeros((1, 10, 10)))).products
     array([[0.5]])
     """
-    arms = len(one.table)
+    arms, inside = len(one.table), one.inside[0].astype(np.float64)
     flat = one.table.reshape(arms, len(KINDS))
-    made = Gram(np.zeros((arms, arms)), np.zeros(arms))
-    for cell, (second, fourth) in enumerate(zip(calls.second, calls.fourth, strict=True)):
-        mine = np.flatnonzero(one.inside[0][:, cell])
-        weight = flat[mine]
-        made.products[np.ix_(mine, mine)] += weight @ second @ weight.T
-        pairs = weight[:, _PAIRS[0]] * weight[:, _PAIRS[1]] * np.where(_PAIRS[0] == _PAIRS[1], 1, 2)
-        made.fourth[mine] += np.einsum("ai,ij,aj->a", pairs, fourth, pairs)
-    return made
+    # An arm is a union of cells: its weights beside each other, nothing where a cell is outside.
+    weights = (inside[:, :, None] * flat[:, None, :]).transpose(1, 0, 2)
+    left = (weights @ calls.second).transpose(1, 0, 2).reshape(arms, -1)
+    right = weights.transpose(1, 0, 2).reshape(arms, -1)
+    pairs = flat[:, _PAIRS[0]] * flat[:, _PAIRS[1]] * np.where(_PAIRS[0] == _PAIRS[1], 1, 2)
+    fourth = (inside @ calls.fourth.reshape(len(calls.fourth), -1)).reshape(
+        arms, *([len(_PAIRS[0])] * 2)
+    )
+    return Gram(left @ right.T, np.einsum("ai,aij,aj->a", pairs, fourth, pairs))
 
 
 def _by_cell(one: Influence, sample: Sample, order: Integers) -> Gram:

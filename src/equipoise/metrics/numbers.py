@@ -206,7 +206,11 @@ def lacking_of(
         ]
     else:
         needs = _needs(metric, counted, minimum)
-    return tuple(_lacking(name, position, needs) for position, name in enumerate(names))
+    short = np.any([have < wanted for have, _, wanted in needs], axis=0)
+    return tuple(
+        _lacking(name, arm, needs) if few else None
+        for arm, (name, few) in enumerate(zip(names, short.tolist(), strict=True))
+    )
 
 
 def _needs(
@@ -221,15 +225,13 @@ def _needs(
     ]
 
 
-def _lacking(name: str, arm: int, needs: list[tuple[Integers, str, int]]) -> str | None:
+def _lacking(name: str, arm: int, needs: list[tuple[Integers, str, int]]) -> str:
     short = [
         (int(have[arm]), what, wanted) for have, what, wanted in needs if int(have[arm]) < wanted
     ]
     # Too few positives are too few patients with positives: said once.
     counted = {what for _, what, _ in short}
     short = [s for s in short if s[1].removeprefix("patients with ") not in counted - {s[1]}]
-    if not short:
-        return None
     if len(short) == 1:
         n, what, wanted = short[0]
         return f"{name} has {n} {what}; {wanted - n} more are needed"

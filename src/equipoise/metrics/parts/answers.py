@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from equipoise.metrics.counts import BINS
+from equipoise.metrics.counts import BINS, lists_of
 from equipoise.metrics.estimates import Estimated, answered
 from equipoise.metrics.groups import levels_of
 from equipoise.metrics.moments import Block, Moments, families
@@ -218,8 +218,7 @@ def _table(
             nothing.alias(name) if cells is None else pl.Series(name, cells[row, :n])
             for row, name in enumerate(CELLS)
         ],
-        pl.Series("histogram_positive", fine[1].tolist(), dtype=pl.List(pl.Int64)),
-        pl.Series("histogram_negative", fine[0].tolist(), dtype=pl.List(pl.Int64)),
+        *lists_of((fine[0], fine[1])),
         agreed.table["exploratory"],
     )
 

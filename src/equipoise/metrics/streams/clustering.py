@@ -175,7 +175,8 @@ def _add_scores(
     one, other = _both_seen(batch.near, chosen)
     if len(one):
         pair = (cell[one] * size + coarse[one]) * size + coarse[other]
-        total.same[place] += np.bincount(pair, minlength=cells * size**2).reshape(cells, size, size)
+        # Far fewer pairs than places: adding at each costs less than a pass over all places.
+        np.add.at(total.same[place].reshape(-1), pair, 1)
     one, other = _both_seen(batch.far, chosen)
     if len(one):
         size = cells * 2 * ACROSS

@@ -9,10 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+import pyarrow as pa
 
 from equipoise.errors import InvalidConfiguration
 from equipoise.metrics.streams.encoding import Place, precision, scores_of
-from equipoise.metrics.streams.sources import Shard, pair, read, schema_of, singles
+from equipoise.metrics.streams.sources import BATCH, Shard, pair, read, schema_of, singles
 
 Reals = npt.NDArray[np.floating]
 Integers = npt.NDArray[np.int64]
@@ -21,6 +22,10 @@ BINS = 1024
 SAMPLE = 100_000
 _FEW, _MANY = 4, 64
 """The sample is of a quarter of the row groups, but of so many at least and at most."""
+
+_DENSITY = 2
+"""Of a row group the head is read, so many times as long as the sample of it, if it is one of
+several: to read all of it again would cost as much as to count it."""
 
 
 def edges(
@@ -158,17 +163,19 @@ def _sampled(
     chosen = _chosen(shards, sample, rng)
     found: dict[str, list[Reals]] = {name: [] for name in columns}
     for shard, rows in chosen:
-        for first, batch in read(shard, columns):
+        if not len(rows):
+            continue
+        for first, batch in read(shard, columns, rows=min(BATCH, int(rows[-1]) + 1)):
             start = first - shard.first
             low, high = np.searchsorted(rows, [start, start + batch.num_rows])
-            if low == high:
-                continue
-            at = Place(shard.path.name, first)
+            mine = rows[low:high] - start
+            at, picked = Place(shard.path.name, first, mine), batch.take(pa.array(mine))
             for name in columns:
-                column = batch.column(name)
-                mine = rows[low:high] - start
-                valid = column.is_valid().to_numpy(zero_copy_only=False)[mine]
-                found[name].append(scores_of(column, name, at)[mine[valid]])
+                column = picked.column(name)
+                valid = column.is_valid().to_numpy(zero_copy_only=False)
+                found[name].append(scores_of(column, name, at)[valid])
+            if high == len(rows):
+                break
     return {name: np.concatenate(some) if some else np.zeros(0) for name, some in found.items()}
 
 
@@ -188,5 +195,6 @@ def _chosen(
     made = []
     for one in taken:
         n = round(one.rows * share)
-        made.append((one, np.unique(rng.integers(0, one.rows, n))))
+        stretch = one.rows if some < _FEW else min(one.rows, _DENSITY * n)
+        made.append((one, np.unique(rng.integers(0, stretch, n))))
     return made

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from equipoise.errors import InvalidConfiguration
 from equipoise.metrics.arms import Arms
-from equipoise.metrics.counts import BINS
+from equipoise.metrics.counts import BINS, lists_of
 from equipoise.metrics.definitions import Metric
 from equipoise.metrics.estimates import Estimated, Plan, answered
 from equipoise.metrics.groups import levels_of
@@ -31,7 +32,7 @@ Integers = npt.NDArray[np.int64]
 _CELLS = ("tp", "fp", "tn", "fn")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Streamed:
     """What a stream has of everybody.
 
@@ -85,12 +86,15 @@ class Streamed:
         several = self.made.several[key][:, some].sum(axis=1)
         return np.asarray(self.compared.inside.astype(np.int64) @ lone + several, dtype=np.int64)
 
-    def histogram(self, finding: str) -> Integers:
-        """Return the images of each arm by label and bin, shape ``(arms, 2, bins)``."""
-        place = self.made.layout.grid.findings.index(finding)
-        cells = self.made.histogram[place]
-        flat = self.compared.inside.astype(np.float64) @ cells.reshape(len(cells), -1)
-        return np.asarray(flat.astype(np.int64).reshape(len(flat), 2, -1), dtype=np.int64)
+    @cached_property
+    def histograms(self) -> dict[str, Integers]:
+        """Finding → the images of each arm by label and bin, shape ``(arms, 2, bins)``."""
+        inside = self.compared.inside.astype(np.float64)
+        made = {}
+        for name, cells in zip(self.made.layout.grid.findings, self.made.histogram, strict=True):
+            flat = inside @ cells.reshape(len(cells), -1)
+            made[name] = flat.astype(np.int64).reshape(len(flat), *cells.shape[1:])
+        return made
 
 
 def estimate(streamed: Streamed) -> Estimated:
@@ -130,6 +134,11 @@ def estimate(streamed: Streamed) -> Estimated:
     >>> found["sex", "value", "error_bound"].rows()[:2]
     [(None, 0.75, 0.1875), ('F', 0.75, 0.1875)]
     """
+    with threadpool_limits(1, user_api="blas"):  # Many small products: threads would only wait.
+        return _estimated(streamed)
+
+
+def _estimated(streamed: Streamed) -> Estimated:
     plan, compared = streamed.plan, streamed.compared
     asked = [
         Question(_hollow(streamed, finding), _streamable(one), point)
@@ -138,16 +147,22 @@ def estimate(streamed: Streamed) -> Estimated:
         for point in (_points(streamed, finding) if one.thresholded else [None])
     ]
     found = [_numbers(streamed, question) for question in asked]
-    histograms = {name: streamed.histogram(name) for name in streamed.made.layout.grid.findings}
     grams = (
-        gram(Asked(streamed.made, compared, question, answer, histograms[question.sample.finding]))
+        gram(
+            Asked(
+                streamed.made,
+                compared,
+                question,
+                answer,
+                streamed.histograms[question.sample.finding],
+            )
+        )
         for question, answer in zip(asked, found, strict=True)
     )
-    second = by_question(grams, found, compared)
     attributes = tuple(levels_of(streamed.table))
     sheet = Sheet(attributes, _counts(streamed), compared, streamed.clustered)
-    with threadpool_limits(1, user_api="blas"):
-        made = answered((asked, found), second, sheet, plan, unscored=streamed.unscored)
+    second = by_question(grams, found, compared)
+    made = answered((asked, found), second, sheet, plan, unscored=streamed.unscored)
     return Estimated(
         estimates=_with_bounds(made.estimates, streamed),
         counts=made.counts,
@@ -195,7 +210,7 @@ def _numbers(streamed: Streamed, question: Question) -> Numbers:
         events = streamed.images(key, [kind for kind in of.events if kind in of.trials])
         value = events / np.maximum(trials[0], 1)
     else:
-        events, value = None, auroc(*streamed.histogram(finding).swapaxes(0, 1))
+        events, value = None, auroc(*streamed.histograms[finding].swapaxes(0, 1))
     return Numbers(
         value=np.where(fine, value, np.nan),
         events=events,
@@ -213,7 +228,7 @@ def _with_bounds(rows: pl.DataFrame, streamed: Streamed) -> pl.DataFrame:
     groups = len(compared.subgroups)
     frames = []
     for finding in streamed.made.layout.grid.findings:
-        limit = bound(*streamed.histogram(finding).swapaxes(0, 1))
+        limit = bound(*streamed.histograms[finding].swapaxes(0, 1))
         contrasts = [
             (c.group, c.text, limit[c.group] + limit[c.against]) for c in compared.contrasts
         ]
@@ -257,10 +272,10 @@ def _counts(streamed: Streamed) -> pl.DataFrame:
         ends = np.r_[edges[1:].astype(np.float64), 1.0]
         middle = np.clip((edges.astype(np.float64) + ends) / 2.0, 0.0, 1.0)
         place = np.minimum((middle * BINS).astype(np.int64), BINS - 1)
-        fine = streamed.histogram(finding)[:n, :, : len(edges)]
+        fine = streamed.histograms[finding][:n, :, : len(edges)]
+        starts = np.flatnonzero(np.r_[True, place[1:] != place[:-1]])
         wide = np.zeros((n, 2, BINS), dtype=np.int64)
-        for bin_, counts in enumerate(np.moveaxis(fine, 2, 0)):
-            wide[:, :, place[bin_]] += counts
+        wide[:, :, place[starts]] = np.add.reduceat(fine, starts, axis=2)
         points = _points(streamed, finding) or [None]
         frames += [_table(streamed, finding, point, wide) for point in points]
     return check(pl.concat(frames), COUNTS)
@@ -289,7 +304,6 @@ def _table(streamed: Streamed, finding: str, point: str | None, wide: Integers) 
             else pl.Series(name, streamed.images((finding, point), (name,))[:n])
             for name in _CELLS
         ],
-        pl.Series("histogram_positive", wide[:, 1].tolist(), dtype=pl.List(pl.Int64)),
-        pl.Series("histogram_negative", wide[:, 0].tolist(), dtype=pl.List(pl.Int64)),
+        *lists_of((wide[:, 0], wide[:, 1])),
         streamed.table["exploratory"],
     )

@@ -38,17 +38,17 @@ class Grid:
         """Finding → its edges with the table that finds bins fast."""
         return {finding: binning(edges) for finding, edges in self.edges.items()}
 
-    @property
+    @cached_property
     def findings(self) -> tuple[str, ...]:
         """The findings, in the order of all arrays."""
         return tuple(self.edges)
 
-    @property
+    @cached_property
     def cells(self) -> int:
         """How many combinations of levels are declared."""
         return int(np.prod([len(levels) for levels in self.levels.values()], dtype=np.int64))
 
-    @property
+    @cached_property
     def bins(self) -> int:
         """The most bins that a finding has; those of one with fewer stay empty at the end."""
         return max((len(edges) for edges in self.edges.values()), default=0)

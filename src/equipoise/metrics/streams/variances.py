@@ -1,6 +1,7 @@
 """Second moments of a question's influence values, from what was counted of a stream."""
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,8 @@ from equipoise.metrics.streams.clusters import ACROSS, Clusters
 from equipoise.metrics.tallies import KINDS
 
 Reals = npt.NDArray[np.float64]
+Singles = npt.NDArray[np.float32]
+Weighed = TypeVar("Weighed", Reals, Singles)
 Integers = npt.NDArray[np.int64]
 
 
@@ -107,21 +110,27 @@ def _of_ranking(asked: Asked) -> Gram:
     made, inside = asked.made, asked.compared.inside
     place = made.layout.grid.findings.index(asked.question.sample.finding)
     table, arms = _influences(asked), len(inside)
-    total = Gram(np.zeros((arms, arms)), np.zeros(arms))
+    # Each arm scaled to one, so that nothing is too small for single precision: six digits.
+    scale = np.maximum(np.abs(table).max(axis=(1, 2)), 1e-300)
+    unit = (table / scale[:, None, None]).reshape(arms, -1).astype(np.float32)
+    square = np.square(unit)
+    own = asked.histogram.reshape(arms, -1).astype(np.float32)
+    total = Gram(np.zeros((arms, arms)), np.einsum("ab,ab,ab->a", square, square, own))
     wide = made.layout.places(made.layout.coarse)
     for cell in np.flatnonzero(made.histogram[place].any(axis=(1, 2))).tolist():
         arm = np.flatnonzero(inside[:, cell])
-        flat = table[arm].reshape(len(arm), -1)
-        counts = made.histogram[place, cell].ravel()
-        total.products[np.ix_(arm, arm)] += _squares(flat, counts)
-        total.fourth[arm] += np.square(np.square(flat)) @ counts
-        paired = made.same[place, cell].astype(np.float64)
+        flat, counts = unit[arm], made.histogram[place, cell].ravel()
+        weighed = flat * counts.astype(np.float32)
+        products = weighed @ flat.T
         if made.crowd[place, cell, 0]:
-            mean = _means(flat, counts, wide, len(paired))
+            paired = made.same[place, cell].astype(np.float32)
+            mean = _means(weighed, counts, wide, len(paired))
             half = mean @ paired
             both = half @ mean.T
-            total.products[np.ix_(arm, arm)] += both + both.T
+            products += both + both.T
             total.fourth[arm] += _fourth(mean, half, paired, made.crowd[place, cell])
+        total.products[arm[:, None], arm] += products
+    total = Gram(total.products * np.outer(scale, scale), total.fourth * scale**4)
     across = made.across.get(asked.question.sample.finding)
     if across is None:
         return total
@@ -131,18 +140,7 @@ def _of_ranking(asked: Asked) -> Gram:
     return Gram(total.products + half + half.T, total.fourth * np.maximum(1.0 + more, 1.0) ** 3)
 
 
-def _squares(flat: Reals, counts: Integers) -> Reals:
-    """Return the sums of products over images; in single precision, which is right to six digits.
-
-    Each arm is scaled to one, so that nothing is too small.
-    """
-    scale = np.maximum(np.abs(flat).max(axis=1), 1e-300)
-    unit = (flat / scale[:, None]).astype(np.float32)
-    found = (unit * counts.astype(np.float32)) @ unit.T
-    return np.asarray(found * np.outer(scale, scale), dtype=np.float64)
-
-
-def _fourth(mean: Reals, half: Reals, paired: Reals, crowd: Integers) -> Reals:
+def _fourth(mean: Singles, half: Singles, paired: Singles, crowd: Integers) -> Reals:
     """Return what pairs add to sums of fourth powers, shape ``(arms,)``.
 
     The fourth power of a sum holds, beside fourth powers, products of two numbers, of three and of
@@ -150,16 +148,20 @@ def _fourth(mean: Reals, half: Reals, paired: Reals, crowd: Integers) -> Reals:
     and twice.
     """
     square = np.square(mean)
-    of_two = np.einsum("ab,ab->a", square @ paired, square)
+    of_two = _along(square @ paired, square)
     # Both ways round: the cube of the one times the other.
     cube = square * mean
-    uneven = np.einsum("ab,ab->a", half, cube) + np.einsum("ab,ab->a", cube @ paired, mean)
+    uneven = _along(half, cube) + _along(cube @ paired, mean)
     sides = square @ (paired.sum(axis=0) + paired.sum(axis=1)) / 2.0
-    agree = np.einsum("ab,ab->a", half, mean) / np.maximum(sides, 1e-300)
-    agree = np.clip(agree, 0.0, 1.0)
+    agree = np.clip(_along(half, mean) / np.maximum(sides, 1e-30), 0.0, 1.0)
     third, fourth = crowd[1:] / crowd[0]
     more = 3.0 + 6.0 * third * agree + fourth * agree**2
     return np.asarray(4.0 * uneven + 2.0 * more * of_two, dtype=np.float64)
+
+
+def _along(one: Singles, other: Singles) -> Singles:
+    """Return the sum of products of each row."""
+    return np.asarray(np.einsum("ab,ab->a", one, other), dtype=np.float32)
 
 
 def _across(asked: Asked, table: Reals, across: Integers) -> Reals:
@@ -169,20 +171,21 @@ def _across(asked: Asked, table: Reals, across: Integers) -> Reals:
     flat = np.zeros((len(inside), inside.shape[1], size))
     for cell in range(inside.shape[1]):
         counts = made.histogram[place, cell].ravel()
-        mean = _means(table.reshape(len(table), -1), counts, few, size)
+        mean = _means(table.reshape(len(table), -1) * counts, counts, few, size)
         flat[:, cell] = mean * inside[:, cell, None]
     both = flat.reshape(len(inside), -1)
     return np.asarray(both @ across.astype(np.float64) @ both.T, dtype=np.float64)
 
 
-def _means(flat: Reals, counts: Integers, place: Integers, size: int) -> Reals:
+def _means(weighed: Weighed, counts: Integers, place: Integers, size: int) -> Weighed:
     """Return the mean influence of the images of each coarse bin, shape ``(arms, size)``."""
     n = np.bincount(place, counts, size)
     # Places rise within each label, and the second label's are above the first's.
     starts = np.flatnonzero(np.r_[True, place[1:] != place[:-1]])
-    total = np.zeros((len(flat), size))
-    total[:, place[starts]] = np.add.reduceat(flat * counts, starts, axis=1)
-    return np.asarray(total / np.maximum(n, 1.0), dtype=np.float64)
+    total = np.zeros((len(weighed), size), dtype=weighed.dtype)
+    total[:, place[starts]] = np.add.reduceat(weighed, starts, axis=1)
+    total /= np.maximum(n, 1.0).astype(weighed.dtype)
+    return total
 
 
 def _influences(asked: Asked) -> Reals:
