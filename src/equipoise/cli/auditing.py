@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from equipoise.cli.saying import PATIENT, levels_said, pair_said, patient_column, points_said
+from equipoise.cli.saying import (
+    PATIENT,
+    levels_said,
+    pair_said,
+    patient_column,
+    points_said,
+    validated,
+)
 from equipoise.errors import InvalidConfiguration
 
 if TYPE_CHECKING:
@@ -185,13 +192,14 @@ def _options(
     # What was not said is left to the model, where the defaults stand.
     told = {name: value for name, value in said.items() if value is not None}
     people = {"positives": minimum, "negatives": minimum, "patients": minimum}
-    return Options.model_validate(
+    return validated(
+        Options,
         {
             **told,
             "references": dict(pair_said(one, "--reference") for one in reference or []),
             "sets": None if sets is None else [one.split(",") for one in sets],
             "minimum": people,
-        }
+        },
     )
 
 

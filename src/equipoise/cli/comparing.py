@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from equipoise.cli.saying import levels_said, pair_said, patient_column, points_said
+from equipoise.cli.saying import levels_said, pair_said, patient_column, points_said, validated
 from equipoise.errors import InvalidConfiguration
 
 if TYPE_CHECKING:
@@ -55,12 +55,13 @@ def compare(
     from equipoise.metrics import Minimum
 
     told = {"margin": margin, "findings": finding, "intersections": intersect}
-    options = engine.Comparison.model_validate(
+    options = validated(
+        engine.Comparison,
         {
             **told,
             "references": dict(pair_said(said, "--reference") for said in reference or []),
             "minimum": Minimum(positives=minimum, negatives=minimum, patients=minimum),
-        }
+        },
     )
     tables = [engine.read_predictions(path) for path in (first, second)]
     both = points_said(threshold, None)

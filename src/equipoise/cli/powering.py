@@ -41,8 +41,8 @@ def power(
 
     from equipoise import audit as engine
     from equipoise import tables
+    from equipoise.cli.saying import validated
     from equipoise.cli.showing import table, talk
-    from equipoise.errors import InvalidConfiguration
 
     told = {
         "metric": metric,
@@ -57,12 +57,7 @@ def power(
         "ratio": ratio,
         "prevalence": prevalence,
     }
-    try:
-        asked = engine.Expected.model_validate(told)
-    except ValueError as error:
-        first = str(error).splitlines()
-        raise InvalidConfiguration(f"power: {first[1]}: {first[2].strip()}") from error
-    found = engine.power(asked)
+    found = engine.power(validated(engine.Expected, told))
     shown = found.select(
         "question",
         "needed",

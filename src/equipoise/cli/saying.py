@@ -1,8 +1,14 @@
 """What was said at the terminal, as the engine takes it: attributes, levels, patients, points."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 from equipoise.errors import InvalidConfiguration
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    Said = TypeVar("Said", bound=BaseModel)
 
 PATIENT = "patient_id"
 
@@ -54,3 +60,16 @@ def points_said(
         except ValueError as error:
             raise InvalidConfiguration(f"--threshold {one}: '{value}' is no number") from error
     return {**points, **{rule_of(one).name: one for one in rule or []}}
+
+
+def validated(options: "type[Said]", told: Mapping[str, object]) -> "Said":
+    """Return options as they were said, or name the flag that is wrong, what was said and why."""
+    from pydantic import ValidationError
+
+    try:
+        return options.model_validate(told)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = first["loc"][0] if first["loc"] else ""
+        flag = f"--{where} {first['input']}: ".replace("_", "-") if where else ""
+        raise InvalidConfiguration(flag + first["msg"].removeprefix("Value error, ")) from error

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from equipoise.errors import InvalidConfiguration
-
 if TYPE_CHECKING:
     from equipoise.bundles import Bundle
     from equipoise.serve import Options
@@ -84,16 +82,10 @@ def serve(
 
 
 def _options(**said: object) -> "Options":
-    from pydantic import ValidationError
-
+    from equipoise.cli.saying import validated
     from equipoise.serve import Options
 
-    try:
-        return Options.model_validate(said)
-    except ValidationError as error:
-        first = error.errors()[0]
-        flag = str(first["loc"][0]).replace("_", "-")
-        raise InvalidConfiguration(f"--{flag} {first['input']}: {first['msg']}") from error
+    return validated(Options, said)
 
 
 def _beside(log: Path, ending: str) -> Path:
