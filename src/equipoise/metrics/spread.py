@@ -62,7 +62,8 @@ def sampling_errors(covariance: Reals, rng: np.random.Generator, n: int) -> Real
     >>> errors.shape, errors.std(axis=0).round(1).tolist()
     ((10000, 2), [2.0, 1.0])
     """
-    errors = np.full((2 * (n // 2), len(covariance)), np.nan)
+    # The draws of a group lie together: all statistics here go over groups, draw by draw.
+    errors = np.full((2 * (n // 2), len(covariance)), np.nan, order="F")
     there = ~np.isnan(np.diag(covariance))
     scale = np.sqrt(np.diag(covariance)[there])
     known = np.where(scale > 0.0, scale, 1.0)
@@ -71,7 +72,8 @@ def sampling_errors(covariance: Reals, rng: np.random.Generator, n: int) -> Real
     # The ridge keeps the root real where groups repeat each other.
     root = np.linalg.cholesky(related / (1.0 + _RIDGE) + _RIDGE * np.eye(len(scale)))
     free = rng.standard_normal((n // 2, len(scale))) @ root.T * scale
-    errors[:, there] = np.concatenate([free, -free])
+    errors[: len(free), there] = free
+    errors[len(free) :, there] = -free
     return errors
 
 
