@@ -18,7 +18,7 @@ from equipoise.errors import (
 )
 from equipoise.scope import Scope
 from tests.encoders.models import model
-from tests.encoders.test_cards import FIELDS
+from tests.encoders.test_card import FIELDS
 
 
 class Counting:

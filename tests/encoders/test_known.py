@@ -3,7 +3,7 @@ import pytest
 
 from equipoise.encoders import Card, card_of, check_known, known_image
 from equipoise.errors import InvalidEncoder
-from tests.encoders.test_cards import FIELDS
+from tests.encoders.test_card import FIELDS
 
 NEW = {"training_digest", "groups_seen", "fairness", "cost", "test_vector"}
 

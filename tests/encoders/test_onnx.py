@@ -6,7 +6,7 @@ from equipoise.encoders.onnx import load
 from equipoise.errors import InvalidConfiguration, InvalidEncoder
 from equipoise.scope import Scope
 from tests.encoders.models import DOUBLE, FLOAT, model
-from tests.encoders.test_cards import FIELDS
+from tests.encoders.test_card import FIELDS
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, 4, 4), dtype=np.uint8)
 

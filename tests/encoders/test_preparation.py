@@ -5,7 +5,7 @@ from PIL import Image
 from equipoise.encoders import Card, card_of
 from equipoise.encoders.preparation import prepared, ready_for
 from equipoise.errors import InvalidEncoder
-from tests.encoders.test_cards import FIELDS
+from tests.encoders.test_card import FIELDS
 
 
 def card(**change: object) -> Card:

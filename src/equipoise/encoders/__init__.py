@@ -5,7 +5,7 @@ it expects and under which licence it may be used stands in its card; a file tha
 its card is refused.
 """
 
-from equipoise.encoders.cards import NOT_AVAILABLE, Card, Encoder, KnownVector, card_of, load
+from equipoise.encoders.card import NOT_AVAILABLE, Card, Encoder, KnownVector, card_of, load
 from equipoise.encoders.known import check_known, known_image
 
 ENCODERS = {

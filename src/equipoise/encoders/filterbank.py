@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from equipoise.encoders.cards import Card, Encoder
+from equipoise.encoders.card import Card, Encoder
 from equipoise.errors import InvalidConfiguration, nearest
 from equipoise.scope import Scope
 

@@ -8,7 +8,7 @@ A card that tells the vector of a known image lets this be seen when the encoder
 import numpy as np
 import numpy.typing as npt
 
-from equipoise.encoders.cards import Card, Embed
+from equipoise.encoders.card import Card, Embed
 from equipoise.errors import InvalidEncoder
 
 Pixels = npt.NDArray[np.uint8]

@@ -4,7 +4,7 @@ Only one file counts: weights stored beside it would escape the digest and are r
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -12,15 +12,12 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from equipoise import evidence
-from equipoise.encoders.cards import Card, Encoder, card_of
-from equipoise.encoders.cards import load as load_card
-from equipoise.encoders.known import check_known
-from equipoise.encoders.preparation import prepared, ready_for
-from equipoise.errors import InvalidConfiguration, InvalidEncoder, nearest
+from equipoise.encoders.building import built, card_from, checked_parameters, wrong_dimension
+from equipoise.encoders.card import Card, Encoder
+from equipoise.errors import InvalidEncoder, nearest
 from equipoise.scope import Scope
 
-_PARAMETERS = ("path", "card")
+_PARAMETERS = {"path": "the ONNX file", "card": "its card, a YAML file or its fields"}
 _TYPES = {"tensor(uint8)": "uint8", "tensor(float)": "float32", "tensor(float16)": "float16"}
 _WEIGHTS_ELSEWHERE = b"\x0a\x08location\x12"  # an entry of TensorProto.external_data
 _FAILURES = (
@@ -86,55 +83,21 @@ def load(parameters: Mapping[str, object], scope: Scope) -> Encoder:
         ...
     equipoise.errors.InvalidEncoder: card nowhere.yaml: no such file
     """
-    _check_parameters(parameters)
+    checked_parameters(parameters, family="onnx", required=_PARAMETERS, more=())
     path = scope.resolve(str(parameters["path"]))
-    card = _card(parameters["card"], path, scope)
+    card = card_from(parameters["card"], scope, where=str(path))
     content = _content(path)
     model = _checked(_session(content, path, scope.workers), card, path)
-
-    def embed(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        ready_for(pixels, card)
-        parts = [_run(model, prepared(part, card)) for part in _parts(pixels, model.batch)]
-        return np.concatenate([*parts, np.empty((0, card.dimension), np.float32)])
-
-    _check_vector(embed(np.full((1, card.height, card.width), 128, np.uint8)), card, path)
-    check_known(card, embed, where=str(path))
-    subject = {
-        "file": hashlib.sha256(content).hexdigest(),
-        "preprocessing": card.preprocessing(),
-        "engine": "onnxruntime CPU",
-        "precision": card.precision,
-    }
-    return Encoder(
-        name=card.name,
-        digest=evidence.digest(subject),
-        engine=_engine(),
+    return built(
+        card,
+        lambda values: _run(model, values),
+        weights=hashlib.sha256(content).hexdigest(),
+        engine="onnxruntime CPU",
+        version=_engine(),
         precision=card.precision,
-        dimension=card.dimension,
-        card=card,
-        embed=embed,
+        where=str(path),
+        batch=model.batch,
     )
-
-
-def _check_parameters(parameters: Mapping[str, object]) -> None:
-    stray = [name for name in parameters if name not in _PARAMETERS]
-    if stray:
-        raise InvalidConfiguration(
-            f"encoder onnx: unknown parameter '{stray[0]}'; expected {', '.join(_PARAMETERS)}",
-            hint=nearest(stray[0], _PARAMETERS),
-        )
-    for name in _PARAMETERS:
-        if name not in parameters:
-            raise InvalidConfiguration(
-                f"encoder onnx: no parameter '{name}'; got {sorted(parameters)}",
-                hint="give the ONNX file as 'path' and its card, a YAML file or its fields",
-            )
-
-
-def _card(given: object, path: Path, scope: Scope) -> Card:
-    if isinstance(given, Mapping):
-        return card_of({str(k): v for k, v in given.items()}, where=f"card of {path}")
-    return load_card(scope.resolve(str(given)))
 
 
 def _content(path: Path) -> bytes:
@@ -253,45 +216,19 @@ def _output(ports: Sequence[_Port], card: Card, path: Path) -> str:
     rest = known[name].shape[1:]
     sizes = [size for size in rest if isinstance(size, int)]
     if len(sizes) == len(rest) and int(np.prod(sizes)) != card.dimension:
-        raise _wrong_dimension(path, name, int(np.prod(sizes)), card)
+        raise wrong_dimension(str(path), f"output '{name}'", int(np.prod(sizes)), card)
     return name
 
 
-def _check_vector(found: npt.NDArray[np.float32], card: Card, path: Path) -> None:
-    """See with one grey image that vectors come as the card says, where the file says nothing."""
-    if found.shape != (1, card.dimension):
-        raise _wrong_dimension(path, card.output or "(the only one)", int(found.size), card)
-    if not np.isfinite(found).all():
-        raise InvalidEncoder(f"{path}: a grey image gives NaN or infinity; expected numbers")
-
-
-def _wrong_dimension(path: Path, name: str, found: int, card: Card) -> InvalidEncoder:
-    return InvalidEncoder(
-        f"{path}: output '{name}' has {found} values for an image; expected {card.dimension} as "
-        "its card says",
-        hint=f"say dimension: {found}, or name another output",
-    )
-
-
-def _parts(pixels: npt.NDArray[np.uint8], batch: int | None) -> Iterator[npt.NDArray[np.uint8]]:
-    size = batch or max(len(pixels), 1)
-    for start in range(0, len(pixels), size):
-        yield pixels[start : start + size]
-
-
 def _run(model: _Model, values: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
-    n = len(values)
-    if model.batch is not None and n < model.batch:
-        values = np.concatenate([values, np.repeat(values[-1:], model.batch - n, axis=0)])
     feed = {model.source: values.astype(model.dtype, copy=False)}
     try:
-        found = model.session.run([model.output], feed)[0][:n]
+        return model.session.run([model.output], feed)[0]
     except _failures() as error:
         raise InvalidEncoder(
             f"{model.path}: fails on a batch of {len(values)} images ({_first_line(error)})",
             hint="if the model was made for one image at a time, set batch_size: 1",
         ) from error
-    return np.ascontiguousarray(found.reshape(n, -1), dtype=np.float32)  # (b, d)
 
 
 def _shape(sizes: Sequence[int | str | None]) -> str:

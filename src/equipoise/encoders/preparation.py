@@ -4,10 +4,16 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from equipoise.encoders.cards import Card
+from equipoise.encoders.card import Card
 from equipoise.errors import InvalidEncoder
 
 Pixels = npt.NDArray[np.uint8]
+
+_KINDS = {
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
 
 
 def ready_for(pixels: Pixels, card: Card) -> None:
@@ -70,7 +76,7 @@ def prepared(pixels: Pixels, card: Card) -> npt.NDArray[np.generic]:
     >>> found.shape, float(found.max())
     ((1, 3, 2, 2), 1.0)
     """
-    sized = _resized(pixels, card.height, card.width)
+    sized = _sized(pixels, card)
     if sized.ndim == 3:
         sized = np.repeat(sized[..., None], card.channels, axis=3)  # (b, h, w, c)
     values: npt.NDArray[np.generic] = _ranged(sized, card)
@@ -79,16 +85,24 @@ def prepared(pixels: Pixels, card: Card) -> npt.NDArray[np.generic]:
     return np.ascontiguousarray(values)
 
 
-def _resized(pixels: Pixels, height: int, width: int) -> Pixels:
+def _sized(pixels: Pixels, card: Card) -> Pixels:
+    """Return pixels in the card's size; where it says *resize*, the middle of a larger image."""
+    kind = _KINDS[card.interpolation or "bilinear"]
+    if card.resize is None:
+        return _resized(pixels, card.height, card.width, kind)
+    height, width = pixels.shape[1:3]
+    scale = card.resize / min(height, width)
+    tall, wide = max(card.height, round(height * scale)), max(card.width, round(width * scale))
+    larger = _resized(pixels, tall, wide, kind)
+    top, left = (tall - card.height) // 2, (wide - card.width) // 2
+    return larger[:, top : top + card.height, left : left + card.width]
+
+
+def _resized(pixels: Pixels, height: int, width: int, kind: Image.Resampling) -> Pixels:
     if pixels.shape[1:3] == (height, width):
         return pixels
     size = (width, height)
-    return np.stack(
-        [
-            np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))
-            for image in pixels
-        ]
-    )
+    return np.stack([np.asarray(Image.fromarray(image).resize(size, kind)) for image in pixels])
 
 
 def _ranged(pixels: Pixels, card: Card) -> npt.NDArray[np.generic]:
@@ -99,6 +113,12 @@ def _ranged(pixels: Pixels, card: Card) -> npt.NDArray[np.generic]:
         values /= 255.0
     elif card.value_range == "minus_one_one":
         values = values / 127.5 - 1.0
+    elif card.value_range == "minus_1024_1024":
+        values = (values * (2.0 / 255.0) - 1.0) * 1024.0
+    elif card.value_range == "min_max":
+        low = values.min(axis=(1, 2, 3), keepdims=True)
+        high = values.max(axis=(1, 2, 3), keepdims=True)
+        values = (values - low) / np.maximum(high - low, 1.0)
     if card.mean is not None:
         values -= np.array(card.mean, np.float32)
     if card.std is not None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from equipoise.encoders import onnx
-from equipoise.encoders.cards import Encoder
+from equipoise.encoders.card import Encoder
 from equipoise.errors import InvalidConfiguration
 from equipoise.scope import Scope
 

@@ -10,15 +10,45 @@ import numpy.typing as npt
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
+from equipoise.encoders.provenance import Bias, Population, Terms
 from equipoise.errors import InvalidEncoder, nearest
 
 NOT_AVAILABLE = "not available"
 """What a card says where its maker says nothing."""
 
+ValueRange = Literal["uint8", "zero_one", "minus_one_one", "minus_1024_1024", "min_max"]
+
+Pooling = Literal["cls", "mean", "cls_mean", "pooled", "projection", "spatial_mean", "flat"]
+"""How one vector is made of what a model gives for an image.
+
+cls: its class token; mean: the mean of its patches; cls_mean: both, one after the other; pooled: as
+the library pools; projection: into the space shared with text; spatial_mean: the mean over the
+places of a feature map; flat: all of it.
+"""
+
 Embed = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
 
 
-_LATER = ("training_digest", "groups_seen", "fairness", "cost", "test_vector")
+_LATER = (
+    "training_digest",
+    "groups_seen",
+    "fairness",
+    "cost",
+    "test_vector",
+    "architecture",
+    "source_id",
+    "loader",
+    "arguments",
+    "depth",
+    "resize",
+    "interpolation",
+    "pooling",
+    "terms",
+    "populations",
+    "documented_bias",
+    "verified",
+    "checked",
+)
 """Fields that came later: a card without them sums up as it did before."""
 
 
@@ -52,8 +82,9 @@ class Card(BaseModel):
     height: int = Field(gt=0, description="height of its input (pixels)")
     width: int = Field(gt=0, description="width of its input (pixels)")
     channels: Literal[1, 3] = Field(description="1 for grey, 3 for colour; grey is repeated")
-    value_range: Literal["uint8", "zero_one", "minus_one_one"] = Field(
-        description="uint8: 0 to 255 as stored; zero_one: x / 255; minus_one_one: x / 127.5 - 1"
+    value_range: ValueRange = Field(
+        description="uint8: 0 to 255 as stored; zero_one: x / 255; minus_one_one: x / 127.5 - 1; "
+        "minus_1024_1024: (2 x / 255 - 1) * 1024; min_max: each image stretched to 0 to 1"
     )
     mean: tuple[float, ...] | None = Field(
         default=None, description="per channel, taken off after the value range is set"
@@ -84,6 +115,41 @@ class Card(BaseModel):
     cost: dict[str, JsonValue] | None = Field(
         default=None, description="of its training: steps, images, and what was measured"
     )
+    architecture: str | None = Field(
+        default=None, description="of the network, as ViT-B/14 or DenseNet-121"
+    )
+    source_id: str | None = Field(
+        default=None, description="of the weights, as a hub or a repository names them"
+    )
+    loader: str | None = Field(
+        default=None, description="which family of encoders loads it; 'none' where none can yet"
+    )
+    arguments: dict[str, JsonValue] | None = Field(
+        default=None, description="what the loader must be told, as the name of the network"
+    )
+    depth: int | None = Field(default=None, gt=0, description="slices of its input, of a volume")
+    resize: int | None = Field(
+        default=None, gt=0, description="shorter side before the middle is cut out (pixels)"
+    )
+    interpolation: Literal["bilinear", "bicubic", "lanczos"] | None = Field(
+        default=None, description="by which images are resized; bilinear if not said"
+    )
+    pooling: Pooling | None = Field(
+        default=None, description="how one vector is made of what the model gives"
+    )
+    terms: Terms | None = Field(default=None, description="what the licence asks")
+    populations: tuple[Population, ...] | None = Field(
+        default=None, description="whose images it was trained on, where published"
+    )
+    documented_bias: tuple[Bias, ...] | None = Field(
+        default=None, description="biases of it that were measured and published"
+    )
+    verified: tuple[str, ...] | None = Field(
+        default=None, description="fields that were seen in a model card, repository or paper"
+    )
+    checked: str | None = Field(
+        default=None, pattern="^[0-9]{4}-[0-9]{2}$", description="when, as 2026-11"
+    )
     test_vector: KnownVector | None = Field(
         default=None, description="what it makes of the known image; checked when it is loaded"
     )
@@ -103,7 +169,25 @@ class Card(BaseModel):
                 f"test_vector has {len(self.test_vector.values)} values; expected the dimension, "
                 f"{self.dimension}"
             )
+        stray = [name for name in self.verified or () if name not in type(self).model_fields]
+        if stray:
+            raise ValueError(f"verified: unknown field '{stray[0]}'")
         return self
+
+    def unverified(self) -> tuple[str, ...]:
+        """Return the facts of this card that nobody has checked yet, in its order.
+
+        Examples
+        --------
+        >>> card = Card(name="bank", layout="NHWC", height=8, width=8, channels=1,
+        ...             value_range="uint8", dimension=4, licence="MIT", verified=("licence",))
+        >>> "licence" in card.unverified(), "dimension" in card.unverified()
+        (False, True)
+        """
+        bare = ("name", "verified", "checked", "test_vector", "notes")
+        said = [name for name in self.model_fields_set if name not in bare]
+        order = list(type(self).model_fields)
+        return tuple(sorted((n for n in said if n not in (self.verified or ())), key=order.index))
 
     def preprocessing(self) -> dict[str, object]:
         """Return the fields that change the vectors, for the encoder's digest.
@@ -116,7 +200,9 @@ class Card(BaseModel):
         False
         """
         fields = ("layout", "height", "width", "channels", "value_range", "mean", "std", "output")
-        return self.model_dump(mode="json", include=set(fields))
+        later = ("depth", "resize", "interpolation", "pooling", "arguments")
+        said = {name for name in later if getattr(self, name) is not None}
+        return self.model_dump(mode="json", include={*fields, *said})
 
     def summary(self) -> dict[str, object]:
         """Return what the card says, in JSON, for the evidence and the report; no test vector.
