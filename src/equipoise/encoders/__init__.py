@@ -11,7 +11,11 @@ from equipoise.encoders.known import check_known, known_image
 ENCODERS = {
     "demo": "equipoise.encoders.demo:load",
     "filterbank": "equipoise.encoders.filterbank:load",
+    "monai": "equipoise.encoders.monai:load",
     "onnx": "equipoise.encoders.onnx:load",
+    "timm": "equipoise.encoders.timm:load",
+    "torch": "equipoise.encoders.torch:load",
+    "torchxrayvision": "equipoise.encoders.torchxrayvision:load",
 }
 """Name → what loads it; a study may also name its own ``module:function``."""
 
