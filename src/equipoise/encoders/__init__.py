@@ -10,8 +10,10 @@ from equipoise.encoders.known import check_known, known_image
 
 ENCODERS = {
     "demo": "equipoise.encoders.demo:load",
+    "fastest": "equipoise.encoders.fastest:load",
     "filterbank": "equipoise.encoders.filterbank:load",
     "onnx": "equipoise.encoders.onnx:load",
+    "openvino": "equipoise.encoders.openvino:load",
 }
 """Name → what loads it; a study may also name its own ``module:function``."""
 

@@ -238,6 +238,8 @@ class Encoder:
         What it says of itself.
     embed
         uint8 ``(b, h, w)`` or ``(b, h, w, 3)`` → float32 ``(b, d)``.
+    chosen
+        How the engine was chosen, with what was measured; None where it was said.
     """
 
     name: str
@@ -247,6 +249,7 @@ class Encoder:
     dimension: int
     card: Card
     embed: Embed
+    chosen: Mapping[str, object] | None = None
 
 
 def card_of(content: Mapping[str, object], *, where: str) -> Card:
