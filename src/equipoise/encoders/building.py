@@ -158,6 +158,7 @@ def built(
         dimension=card.dimension,
         card=card,
         embed=embed,
+        run=run,
     )
 
 
