@@ -145,7 +145,7 @@ def rows(seconds: float) -> list[str]:
     ]
 
 
-def measured(name, ways, pixels, card, top, seconds) -> list[str]:  # noqa: ANN001
+def measured(name, ways, pixels, card, top, seconds) -> list[str]:
     """Return the rows of one network; engines take turns, and all see prepared values."""
     from equipoise.encoders.preparation import prepared
 
