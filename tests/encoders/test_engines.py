@@ -1,6 +1,8 @@
 """Engines side by side: the same vectors, precision said and recorded, choices kept."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -111,6 +113,16 @@ def test_the_choice_of_an_engine_is_recorded_and_kept(tmp_path):
         again = fastest.load(told, scope)
         assert again.engine.startswith(starts)
         assert again.chosen["engine"] == engine
+
+
+def test_nobody_is_told_of_a_call():
+    # In a process of its own: under pytest the library keeps silent by itself.
+    probe = (
+        "from equipoise.encoders.quantising import silent_nncf; silent_nncf(); "
+        "from nncf.telemetry.wrapper import telemetry; print(type(telemetry).__name__)"
+    )
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True)
+    assert done.stdout.split()[-1] == "MagicMock", done.stderr
 
 
 def test_a_trial_times_what_embeds():
