@@ -17,7 +17,7 @@ from equipoise.errors import InvalidConfiguration, InvalidTable, UnknownName
 from equipoise.metrics import Minimum, literature, names
 from equipoise.metrics.literature import DEFINITIONS
 from equipoise.metrics.points import threshold
-from tests.metrics.golden.making import CASES, dice
+from tests.metrics.golden.making import CASES, EQUAL_F1, dice
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "literature.json").read_text("utf-8"))
 EXACT = {"rel": 0.0, "abs": 1e-9}
@@ -102,9 +102,22 @@ def test_groups_are_those_of_fairmedfm_which_calls_only_what_exceeds_the_thresho
         assert everybody["all"] == pytest.approx(golden["overall"][theirs], **EXACT)
 
 
+@pytest.mark.parametrize("case", EQUAL_F1)
+def test_of_equal_f1_the_threshold_is_that_of_fairmedfm(case):
+    label, score = EQUAL_F1[case]
+    found = literature.best_f1_threshold_fairmedfm(label, score)
+    assert found == GOLDEN["equal_f1"][case]
+
+
 def test_the_two_ways_to_call_differ_where_scores_lie_on_the_threshold():
     fairlearn, fairmedfm = GOLDEN["tied"]["fairlearn"], GOLDEN["tied"]["fairmedfm"]
     assert fairlearn["groups"]["sensitivity"]["P"] != fairmedfm["groups"]["tpr"]["P"]
+
+
+def test_a_score_of_less_precision_that_was_stored_from_the_threshold_lies_on_it():
+    score = np.array([0.7], dtype=np.float32)
+    assert literature.called_fairlearn(score, threshold=0.7).tolist() == [True]
+    assert literature.called_fairmedfm(score, threshold=0.7).tolist() == [False]
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -250,6 +263,45 @@ def test_published_numbers_are_had_from_the_engines_table(case):
     assert half["reason"].null_count() == half.height
 
 
+def test_medfairs_numbers_are_had_from_the_engines_table():
+    found = literature.tabulated(engine("plain", half=0.5), "g")
+    made = dict(found["name", "value"].iter_rows())
+    groups = GOLDEN["plain"]["fairlearn"]["groups"]
+    apart = {name: max(of.values()) - min(of.values()) for name, of in groups.items()}
+    positive, negative = 1 - apart["sensitivity"], 1 - apart["false_positive_rate"]
+    for name, value in {
+        "eq_opp_0_medfair": positive,
+        "eq_opp_1_medfair": negative,
+        "eq_opp_0_by_label": negative,
+        "eq_opp_1_by_label": positive,
+        "equalised_odds_medfair": (positive + negative) / 2,
+        "demographic_parity_medfair": 1 - apart["selection_rate"],
+    }.items():
+        assert made[name] == pytest.approx(value, **EXACT), name
+
+
+def test_only_crude_values_of_one_attribute_are_compared():
+    label, score, group = CASES["plain"]()
+    rows = pl.DataFrame({"label": label, "score": score, "g": group, "h": ["x", "y"] * 120})
+    few = Minimum(positives=2, negatives=2, patients=2)
+    found = audit.estimates(
+        rows,
+        by={"g": ["A", "B", "C"], "h": ["x", "y"]},
+        patient=None,
+        options=audit.Options(metrics=["auroc"], minimum=few, intersections=2),
+    )
+    assert found.filter(pl.col("g").is_not_null() & pl.col("h").is_not_null()).height
+    other = found.with_columns(adjustment=pl.lit("standardised to all"), value=pl.lit(0.125))
+    both = pl.concat([found, other])
+    golden = GOLDEN["plain"]["fairlearn"]
+    assert literature.by_group(both, "auroc", "g") == pytest.approx(
+        golden["groups"]["auroc"], **EXACT
+    )
+    assert literature.of_everybody(both, "auroc") == pytest.approx(
+        golden["overall"]["auroc"], **EXACT
+    )
+
+
 def test_the_engines_descriptions_are_these_numbers():
     found = engine("tied", half=0.5)
     said = {
@@ -309,13 +361,13 @@ def test_sensitivity_at_specificity_is_attained_and_medfairs_is_as_its_code_has_
     label = np.array([row[0] for row in rows])
     score = np.array([row[1] / 8 for row in rows])
     assume(label.any() and not label.all())
-    fpr, tpr, _ = roc_curve(label, score, drop_intermediate=False)
+    fall_out, tpr, _ = roc_curve(label, score, drop_intermediate=False)
     attained = literature.sensitivity_at_specificity(label, score, specificity=at)
-    assert attained == pytest.approx(tpr[1 - fpr >= at - 1e-9].max(), **EXACT)
+    assert attained == pytest.approx(tpr[1 - fall_out >= at - 1e-9].max(), **EXACT)
     chosen = threshold(score, label, rule="specificity", at=at)
     assert attained == pytest.approx((score[label] >= chosen).mean(), **EXACT)
     reverse = literature.specificity_at_sensitivity(label, score, sensitivity=at)
-    assert reverse == pytest.approx((1 - fpr)[tpr >= at - 1e-9].max(), **EXACT)
+    assert reverse == pytest.approx((1 - fall_out)[tpr >= at - 1e-9].max(), **EXACT)
     drawn = literature.sensitivity_at_specificity_medfair(label, score, specificity=at)
     corners = roc_curve(label, score)  # as MEDFAIR calls it: without the points in between
     assert drawn == pytest.approx(float(interp1d(1 - corners[0], corners[1])(at)), **EXACT)
@@ -325,8 +377,8 @@ def test_a_perfect_model_is_perfect_at_each_specificity_but_not_in_medfairs_code
     label, score = [0] * 30 + [1] * 30, np.linspace(0.0, 1.0, 60)
     assert literature.sensitivity_at_specificity(label, score, specificity=0.8) == 1.0
     assert literature.specificity_at_sensitivity(label, score, sensitivity=0.8) == 1.0
-    fpr, tpr, _ = roc_curve(label, score)
-    theirs = float(interp1d(1 - fpr, tpr)(0.8))
+    fall_out, tpr, _ = roc_curve(label, score)
+    theirs = float(interp1d(1 - fall_out, tpr)(0.8))
     drawn = literature.sensitivity_at_specificity_medfair(label, score, specificity=0.8)
     assert drawn == pytest.approx(theirs, **EXACT)
     assert drawn < 1.0
@@ -364,12 +416,13 @@ def test_a_number_lies_where_its_definition_says(groups, overall, name):
 
 
 @settings(max_examples=40)
-@given(OPEN, st.sampled_from(sorted(set(DEFINITIONS) - {"worst_auroc_fairmedfm"})))
+@given(OPEN, st.sampled_from(sorted(DEFINITIONS)))
 def test_equal_groups_have_the_best_value_there_is(value, name):
     assume(value != 0.5)
     one = DEFINITIONS[name]
     made = one.function(*given_of(name, dict.fromkeys("ABC", value), value)).value
-    if ("accuracy" in name and "gap" not in name) or name.startswith("equity"):
+    if name.startswith(("adjusted", "equity", "worst")):
+        assert one.better == "high"
         assert made == pytest.approx(value)
     else:
         assert made == pytest.approx(one.low if one.better == "low" else one.high)
@@ -414,7 +467,11 @@ def test_best_f1_is_not_beaten_by_any_threshold(rows):
 def test_a_group_without_a_value_leaves_the_number_without_one(name, nothing):
     made = DEFINITIONS[name].function(*given_of(name, {"A": 0.6, "B": nothing, "C": 0.7}))
     assert made.value is None
-    assert made.reason.endswith("is undefined in B")
+    words = [need.replace("_", " ").split(" of ")[0] for need in DEFINITIONS[name].needs]
+    what = {"auroc": "AUROC", "dice": "mean Dice", "log loss": "binary cross-entropy"}
+    what |= {"ece data range": "calibration error"}
+    first = "M" if name.startswith("equity") else what.get(words[-1], words[0])
+    assert made.reason == f"{first} is undefined in B"
 
 
 @pytest.mark.parametrize("name", sorted(DEFINITIONS))
@@ -477,6 +534,12 @@ def test_a_confident_error_costs_100_in_fairmedfm():
 def test_bad_arrays_are_refused_with_what_was_found():
     with pytest.raises(InvalidTable, match="label: value 2; expected one row of 0 and 1"):
         literature.scored([0, 2], [0.1, 0.2], "AB", metric="auroc")
+    with pytest.raises(InvalidTable, match="label: value a; expected one row of 0 and 1"):
+        literature.scored(["a", "b"], [0.1, 0.2], "AB", metric="auroc")
+    with pytest.raises(InvalidTable, match="label: value None; expected one row of 0 and 1"):
+        literature.scored(pl.Series([True, None]), [0.1, 0.2], "AB", metric="auroc")
+    with pytest.raises(InvalidTable, match="score: <U1; expected one row of finite numbers"):
+        literature.scored([0, 1], ["a", "b"], "AB", metric="auroc")
     with pytest.raises(InvalidTable, match="score: value nan; expected one row of finite"):
         literature.scored([0, 1], [0.1, float("nan")], "AB", metric="auroc")
     with pytest.raises(InvalidTable, match="score: from -1 to 2; expected numbers from 0 to 1"):

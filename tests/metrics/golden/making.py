@@ -36,6 +36,12 @@ def dice():
 
 CASES = {"plain": plain, "tied": tied}
 
+EQUAL_F1 = {
+    "more precise": ([1] * 2 + [0] * 3 + [1] + [0] * 8, [0.9] + [0.5] * 4 + [0.1] * 9),
+    "as precise as sensitive": ([1, 1, 1, 1, 0, 0, 0, 0], [0.9] * 2 + [0.4] * 6),
+}
+"""Label and score where two thresholds have the same F1, of unlike and of like P + R."""
+
 
 def by_fairlearn(label, score, group):
     from fairlearn import metrics as fl
@@ -83,6 +89,15 @@ def by_fairmedfm(label, score, group):
     }
 
 
+def chosen_among_equals():
+    import fairmedfm
+
+    return {
+        name: fairmedfm.metrics.find_threshold(np.array(score), np.array(label))
+        for name, (label, score) in EQUAL_F1.items()
+    }
+
+
 def segmented():
     import fairmedfm
     import pandas as pd
@@ -103,6 +118,7 @@ def main():
     made = {
         "made_with": {name: version(name) for name in packages},
         "dice": segmented(),
+        "equal_f1": chosen_among_equals(),
         **{
             name: {"fairlearn": by_fairlearn(*case()), "fairmedfm": by_fairmedfm(*case())}
             for name, case in CASES.items()

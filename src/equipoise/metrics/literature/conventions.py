@@ -36,7 +36,8 @@ def called_fairlearn(score: npt.ArrayLike, *, threshold: float) -> Flags:
     >>> called_fairlearn([0.4, 0.5, 0.6], threshold=0.5).tolist()
     [False, True, True]
     """
-    return _scores(score) >= threshold
+    stored = _stored(score)
+    return np.asarray(stored >= stored.dtype.type(threshold), dtype=np.bool_)
 
 
 def called_fairmedfm(score: npt.ArrayLike, *, threshold: float) -> Flags:
@@ -50,7 +51,8 @@ def called_fairmedfm(score: npt.ArrayLike, *, threshold: float) -> Flags:
     >>> called_fairmedfm([0.4, 0.5, 0.6], threshold=0.5).tolist()
     [False, False, True]
     """
-    return _scores(score) > threshold
+    stored = _stored(score)
+    return np.asarray(stored > stored.dtype.type(threshold), dtype=np.bool_)
 
 
 def best_f1_threshold_fairmedfm(label: npt.ArrayLike, score: npt.ArrayLike) -> float:
@@ -356,7 +358,15 @@ def _flags(given: npt.ArrayLike, what: str) -> Flags:
 
 
 def _scores(given: npt.ArrayLike) -> Reals:
-    values = np.asarray(given, dtype=np.float64)
+    return _stored(given).astype(np.float64)
+
+
+def _stored(given: npt.ArrayLike) -> npt.NDArray[np.floating]:
+    """Return scores in the precision in which they were stored: 0.7 of Float32 reaches 0.7."""
+    values = np.asarray(given)
+    if values.dtype.kind not in "fiub":
+        raise InvalidTable(f"score: {values.dtype}; expected one row of finite numbers")
+    values = values if values.dtype.kind == "f" else values.astype(np.float64)
     if values.ndim != 1 or not np.isfinite(values).all():
         odd = values[~np.isfinite(values)]
         found = f"value {odd.flat[0]}" if odd.size else f"shape {values.shape}"
