@@ -6,6 +6,11 @@ which `by_group` takes from a table of estimates and `rates` and `scored` from a
 has no value the number has none either, and says why.
 """
 
+from equipoise.metrics.literature.attained import (
+    sensitivity_at_specificity,
+    sensitivity_at_specificity_medfair,
+    specificity_at_sensitivity,
+)
 from equipoise.metrics.literature.catalogue import (
     DEFINITIONS,
     Definition,
@@ -18,9 +23,6 @@ from equipoise.metrics.literature.conventions import (
     called_fairmedfm,
     rates,
     scored,
-    sensitivity_at_specificity,
-    sensitivity_at_specificity_medfair,
-    specificity_at_sensitivity,
 )
 from equipoise.metrics.literature.odds import (
     demographic_parity_difference_fairlearn,
