@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from equipoise.cli.saying import options_said
+
 
 def power(
     expected: Annotated[float, typer.Option(help="Value of the metric, as expected.")],
@@ -42,7 +44,6 @@ def power(
     from equipoise import audit as engine
     from equipoise import tables
     from equipoise.cli.showing import table, talk
-    from equipoise.errors import InvalidConfiguration
 
     told = {
         "metric": metric,
@@ -57,11 +58,7 @@ def power(
         "ratio": ratio,
         "prevalence": prevalence,
     }
-    try:
-        asked = engine.Expected.model_validate(told)
-    except ValueError as error:
-        first = str(error).splitlines()
-        raise InvalidConfiguration(f"power: {first[1]}: {first[2].strip()}") from error
+    asked = options_said(engine.Expected, told, "power")
     found = engine.power(asked)
     shown = found.select(
         "question",

@@ -1,10 +1,31 @@
 """What was said at the terminal, as the engine takes it: attributes, levels, patients, points."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 from equipoise.errors import InvalidConfiguration
 
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
 PATIENT = "patient_id"
+
+Model = TypeVar("Model", bound="BaseModel")
+
+
+def options_said(model: type[Model], told: Mapping[str, object], command: str) -> Model:
+    """Return the options of a command, or a sentence with the first that cannot be.
+
+    Raises
+    ------
+    InvalidConfiguration
+        With its name, and what was expected.
+    """
+    try:
+        return model.model_validate(told)
+    except ValueError as error:
+        first = str(error).splitlines()
+        raise InvalidConfiguration(f"{command}: {first[1]}: {first[2].strip()}") from error
 
 
 def levels_said(by: Sequence[str]) -> dict[str, list[str] | None]:
