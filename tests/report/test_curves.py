@@ -188,7 +188,7 @@ def test_shrunken_values_are_neither_in_the_forest_nor_in_the_rows_that_are_judg
 def test_where_nothing_could_be_drawn_in_it_says_why_and_draws_nothing() -> None:
     page = seen(report.html(audited(SITES[:2])))
     told = section(page, "performance").text
-    assert "With 4 groups, too few have a value to learn" in told
+    assert "Of 4 groups, those with a value are too few to learn" in told
     assert not any("hollow" in e.text for e in page.all("desc"))
     assert "100% of its own value is left" not in told
 
