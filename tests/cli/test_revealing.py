@@ -114,6 +114,7 @@ def test_a_group_that_is_too_small_is_said_with_what_it_lacks(capsys, tables, tm
     assert code == 0
     assert "not assessable: sex F: " in out
     assert "images with the level" in out
+    assert "mean of its levels" not in out
 
 
 def test_levels_from_the_data_are_called_exploratory(capsys, tables, tmp_path):

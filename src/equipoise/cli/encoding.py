@@ -144,7 +144,9 @@ def show(found: "pl.DataFrame", finding: str) -> None:
     rows = [_readable(overall, given, finding) for overall, given in _paired(found)]
     right = ["images with", "without", "patients with", "patients without"]
     table(pl.DataFrame(rows, infer_schema_length=None), "read from the embeddings", right=right)
-    for row in found.filter(status="not assessable").iter_rows(named=True):
+    # Why there is no mean is said by the levels that are not in it.
+    lacking = found.filter(pl.col("level").is_not_null(), status="not assessable")
+    for row in lacking.iter_rows(named=True):
         given = f" given {row['given']}" if row["given"] else ""
         say(f"not assessable: {_named(row)}{given}: {row['reason']}")
     for sentence in (*_controls(found), *_readings(found)):

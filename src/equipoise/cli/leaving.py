@@ -67,7 +67,8 @@ def leave(
         code={"equipoise": __version__, "audit": str(engine.VERSION)},
     )
     evidence.write_statement(out, said)
-    talk().print(f"wrote {', '.join(files)} and evidence.json to {out}", markup=False)
+    names = ", ".join(files)
+    talk().print(f"wrote {names} and evidence.json to {out}", markup=False, soft_wrap=True)
 
 
 def own_folder(out: Path | None, kind: str) -> None:

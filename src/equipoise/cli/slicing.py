@@ -228,12 +228,12 @@ def _lifted(lifts: "pl.DataFrame") -> Iterator[str]:
     """Yield what levels a slice holds clearly more often than the rest does."""
     import polars as pl
 
-    clear = lifts.filter(pl.col("low") > 1.0).sort("lift", descending=True, maintain_order=True)
+    clear = lifts.filter(pl.col("low") > 1.0)
     for (name,), part in clear.group_by("slice", maintain_order=True):
         parts = [
             f"{row['attribute']} {row['level']} {row['lift']:.1f} times as often "
             f"({row['low']:.1f} to {row['high']:.1f})"
-            for row in part.head(_LIFTED).iter_rows(named=True)
+            for row in part.sort("lift", descending=True).head(_LIFTED).iter_rows(named=True)
         ]
         yield f"{name} holds more often than the rest: {', '.join(parts)}"
 
