@@ -161,11 +161,15 @@ def prepared(
     names = list(by)
     if patient in names:
         raise InvalidConfiguration(f"audit: '{patient}' cannot be an attribute and the patient")
+    if not names:
+        raise InvalidConfiguration("audit: no attribute to audit by; expected one or more, as sex")
     check_patient(frame, patient)
     rows = Rows(frame, everyone, chosen.split or "test", patient)
     points = points_of(operating_points, rows, tune)
     frame = with_attributes(frame, by)
     levels, exploratory = declared_levels(frame, by)
+    # The model was fitted or chosen on the other splits.
+    exploratory |= "split" in frame.columns and bool((frame["split"] != "test").any())
     table = metrics.subgroups(
         levels, order=chosen.intersections, exploratory=exploratory, sets=chosen.sets
     )
