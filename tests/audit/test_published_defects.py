@@ -107,6 +107,21 @@ def test_what_the_model_was_fitted_or_chosen_on_is_exploratory(split: str) -> No
     assert not audited(rows.with_columns(split=pl.lit("test")), split="all")["exploratory"].any()
 
 
+@pytest.mark.parametrize("split", ["train", "all", "test", None])
+def test_a_stream_of_what_the_model_was_fitted_on_is_exploratory_too(
+    split: str | None, tmp_path: Path
+) -> None:
+    """The same, where the table is larger than memory."""
+    pytest.importorskip("pyarrow")
+    rows = people(np.random.default_rng(1), patients=150).with_columns(
+        pl.Series("split", ["train", "validation", "test"] * 50)
+    )
+    rows.write_parquet(tmp_path / "rows.parquet")
+    options = audit.Options(metrics=["auroc"], minimum=FEW, split=split)
+    found = audit.streamed(tmp_path / "rows.parquet", by=AB, options=options)
+    assert getattr(found, "estimates", found)["exploratory"].all() == (split in {"train", "all"})
+
+
 def test_more_replicates_make_no_difference_more_significant() -> None:
     """FairVision's bootstrap_t_test.py: a t-test over replicates, whose p falls to 0 with them."""
     rows = people(np.random.default_rng(2), patients=300)

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from equipoise import audit, metrics
-from equipoise.errors import InvalidConfiguration, InvalidTable
+from equipoise.errors import InvalidConfiguration, InvalidInput, InvalidTable
 from equipoise.metrics.points import check_apart, operating_points, rule, threshold
 from equipoise.metrics.reading import table_of, with_metadata
 from equipoise.metrics.reading.bands import bands, cut
@@ -297,6 +297,8 @@ def test_net_benefit_states_its_threshold_and_asks_no_row() -> None:
         for at in ("net_benefit=0.3", 0.3)
     )
     assert one.equals(two)
+    score, label = rows["score:x"].to_numpy(), rows["label:x"].to_numpy()
+    assert threshold(score, label, rule="net_benefit", at=0.3) == 0.3
 
 
 def test_rows_are_apart_if_neither_image_nor_patient_nor_every_number_is_shared() -> None:
@@ -359,3 +361,58 @@ def test_metadata_that_cannot_be_joined_is_an_error(
 def test_the_table_that_cannot_be_read_is_named() -> None:
     with pytest.raises(InvalidTable, match=r"metadata: no file nowhere\.csv"):
         table_of("nowhere.csv", "metadata")
+
+
+@pytest.mark.parametrize(
+    ("by", "message"),
+    [
+        ("group", "no attribute to audit by in 'group'"),
+        ({"group": "AB"}, "'group' has the levels 'AB'; expected a list of texts"),
+        ({"group": ["A", "B", None]}, "expected a list of texts"),
+        ({"group": [0, 1]}, "expected a list of texts"),
+    ],
+)
+def test_attributes_and_levels_are_lists_of_words(by: object, message: str) -> None:
+    with pytest.raises(InvalidConfiguration, match=message):
+        audit.estimates(plain(), by=by)
+
+
+@pytest.mark.parametrize(
+    ("told", "points", "message"),
+    [
+        (
+            {"metrics": ["ppv", "sensitivity"]},
+            None,
+            "needs an operating point, and there is none: ppv, sens",
+        ),
+        ({"findings": ["finding", "finding"]}, None, "finding 'finding' is asked for twice"),
+        ({}, {"p": None}, "the threshold of 'p' is None; expected a number"),
+        ({}, {"p": True}, "the threshold of 'p' is True; expected a number"),
+    ],
+)
+def test_what_cannot_be_asked_is_said(told: dict, points: object, message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        audit.estimates(plain(), by=AB, operating_points=points, options=audit.Options(**told))
+
+
+def test_a_threshold_may_be_a_number_of_numpy_and_needs_a_name_in_a_table() -> None:
+    found = audit.estimates(plain(), by=AB, operating_points={"p": np.float32(0.5)})
+    assert found.filter(metric="ppv").height
+    point = {"finding": ["finding"], "operating_point": [None], "threshold": [0.5]}
+    table = pl.DataFrame(point, schema_overrides={"operating_point": pl.String})
+    with pytest.raises(InvalidTable, match="'operating_point': 1 nulls"):
+        audit.estimates(plain(), by=AB, operating_points=table)
+
+
+@pytest.mark.parametrize("who", [["p", "", "q", ""], [1.0, float("nan"), 2.0, float("nan")]])
+def test_images_of_nobody_are_not_those_of_one_patient(who: list[object]) -> None:
+    with pytest.raises(InvalidTable, match="'patient_id': 2 nulls; expected none"):
+        audit.estimates(plain(4).with_columns(patient_id=pl.Series(who)), by=AB)
+
+
+def test_columns_of_another_type_are_named_not_a_failure_of_polars() -> None:
+    with pytest.raises(InvalidTable, match="no row is of the split 'test'; splits: 1"):
+        audit.estimates(plain().with_columns(split=pl.lit(1)), by=AB)
+    rows = plain().with_columns(seen=pl.concat_list(pl.lit(1), pl.lit(2)))
+    with pytest.raises(InvalidTable, match="column 'seen' is List"):
+        audit.estimates(rows, by=["seen"])

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Real
 
 import polars as pl
 
@@ -100,6 +101,11 @@ def checked(points: pl.DataFrame) -> pl.DataFrame:
                 hint=nearest(name, points.columns),
             )
     number = pl.col("threshold").cast(pl.Float64, strict=False)
+    unnamed = points["operating_point"].null_count()
+    if unnamed:
+        raise InvalidTable(
+            f"operating points: column 'operating_point': {unnamed} nulls; expected none"
+        )
     bad = points.filter(~number.is_finite().fill_null(value=False))
     if bad.height:
         raise InvalidTable(
@@ -136,6 +142,11 @@ def _of_known(points: pl.DataFrame, known: list[str]) -> pl.DataFrame:
 
 
 def _stated(said: Mapping[str, float], frame: pl.DataFrame) -> pl.DataFrame:
+    for name, threshold in said.items():
+        if isinstance(threshold, bool) or not isinstance(threshold, Real):
+            raise InvalidTable(
+                f"operating points: the threshold of '{name}' is {threshold!r}; expected a number"
+            )
     text = pl.String()
     return pl.DataFrame(
         [

@@ -97,7 +97,8 @@ def streamed(
     levels = _declared(by)
     shards = streams.shards(paths)
     # The model was fitted or chosen on the other splits.
-    other = _split(shards[0], chosen.split) not in {None, "test"}
+    divided = "split" in streams.schema_of(shards[0]).names
+    other = divided and chosen.split not in {None, "test"}
     table = metrics.subgroups(
         levels, order=chosen.intersections, exploratory=other, sets=chosen.sets
     )
