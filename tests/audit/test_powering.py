@@ -127,3 +127,16 @@ def test_the_command_prints_what_is_needed() -> None:
     done = command("power", "--expected", "1.9", "--floor", "0.8")
     assert done.returncode == 2
     assert "expected" in done.stderr
+
+
+def test_a_curve_has_the_chance_of_every_question_at_every_number() -> None:
+    asked = audit.Expected(expected=0.9, floor=0.8, gap=0.2)
+    curve = audit.power_curve(asked, [50, 86])
+    assert curve.select("question", "patients").rows() == [
+        ("floor", 50), ("floor", 86), ("gap", 50), ("gap", 86)
+    ]  # fmt: skip
+    assert curve["chance"].to_list() == [
+        chance_of(asked, question, n) for question in ("floor", "gap") for n in (50, 86)
+    ]
+    with pytest.raises(InvalidConfiguration, match="9 patients; expected 10 to 50000"):
+        audit.power_curve(asked, [50, 9])

@@ -1,6 +1,6 @@
 """Before the data: how many patients a group must have for a verdict, by the engine's intervals."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -94,18 +94,60 @@ def power(expected: Expected) -> pl.DataFrame:
     >>> power(asked)["question", "needed", "patients"].rows()
     [('floor', 86, 430)]
     """
-    asked = {
-        name: value
-        for name, value in (
-            ("floor", expected.floor),
-            ("margin", expected.margin),
-            ("gap", expected.gap),
-        )
-        if value is not None
-    }
-    _check(expected, asked)
+    asked = _asked(expected)
     rows = [_row(expected, question, value) for question, value in asked.items()]
     return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def power_curve(expected: Expected, patients: Sequence[int]) -> pl.DataFrame:
+    """Return the chance that each question is answered as wished, over numbers of patients.
+
+    Parameters
+    ----------
+    expected
+        What is expected and asked, as of `power`.
+    patients
+        Patients of the metric's class in the group, each at least ten.
+
+    Returns
+    -------
+    A row per question and number: `question`, `patients`, `chance` (0 to 1). A rate's chance goes
+    up in teeth: a larger number may have a slightly smaller chance.
+
+    Raises
+    ------
+    InvalidConfiguration
+        As of `power`, and if a number is below ten or above 50,000.
+
+    References
+    ----------
+    As of `power`.
+
+    Examples
+    --------
+    >>> power_curve(Expected(expected=0.9, floor=0.8), [50, 86])["chance"].round(2).to_list()
+    [0.62, 0.85]
+    """
+    asked = _asked(expected)
+    wrong = [n for n in patients if not _FEW <= n <= _MOST]
+    if wrong:
+        raise InvalidConfiguration(
+            f"power_curve: {wrong[0]} patients; expected {_FEW} to {_MOST} of the class"
+        )
+    rows = [(name, n, chance_of(expected, name, n)) for name in asked for n in patients]
+    schema = {"question": pl.String, "patients": pl.Int64, "chance": pl.Float64}
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def _asked(expected: Expected) -> dict[str, float]:
+    named = (
+        ("floor", expected.floor),
+        ("margin", expected.margin),
+        ("gap", expected.gap),
+    )
+    asked = {name: value for name, value in named if value is not None}
+    _check(expected, asked)
+    return asked
 
 
 def _check(expected: Expected, asked: dict[str, float]) -> None:
