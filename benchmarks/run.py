@@ -153,8 +153,9 @@ def families() -> list[str]:
 FAMILIES_SAID = [
     "Six groups of two attributes crossed, 60 patients with the finding and 240 without in each, "
     "AUROC, sensitivity, specificity and PPV in one call; 600 draws a row, so 0.95 has a "
-    "Monte-Carlo standard error of 0.009 (300 draws below, 0.013). Width is of one pointwise interval, beside "
-    "DeLong's with images taken as independent, which is too narrow where a patient has several.",
+    "Monte-Carlo standard error of 0.009 (300 draws below, 0.013). Width is of one pointwise "
+    "interval, beside DeLong's with images taken as independent, which is too narrow where a "
+    "patient has several.",
     "",
 ]
 
