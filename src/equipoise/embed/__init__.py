@@ -7,7 +7,7 @@ from equipoise import registry
 from equipoise.embed.options import Options
 from equipoise.embed.vectors import embeddings
 from equipoise.encoders import ENCODERS, Encoder, demo, onnx
-from equipoise.encoders.building import card_file
+from equipoise.encoders.building import files_of
 from equipoise.encoders.licensing import allowed
 from equipoise.errors import InvalidConfiguration, InvalidEncoder
 from equipoise.scope import Scope
@@ -107,12 +107,9 @@ def sources(options: Options, scope: Scope) -> dict[str, Path]:
     >>> {name: path.name for name, path in sources(chosen, Scope()).items()}
     {'path': 'a.onnx'}
     """
-    given = options.parameters
     if options.encoder == "demo":
         return {"encoder": demo.FOLDER / "encoder.onnx", "card": demo.FOLDER / "card.yaml"}
-    found = {"path": scope.resolve, "card": lambda name: card_file(name, scope)}
-    names = [name for name in found if isinstance(given.get(name), str)]
-    return {name: found[name](str(given[name])) for name in names}
+    return files_of(options.parameters, scope)
 
 
 def run(options: Options, inputs: Mapping[str, Path], out: Path, scope: Scope) -> dict[str, object]:

@@ -114,6 +114,23 @@ def card_file(given: str, scope: Scope) -> Path:
     return catalogue.path(given) if given in catalogue.names() and not path.is_file() else path
 
 
+def files_of(parameters: Mapping[str, object], scope: Scope) -> dict[str, Path]:
+    """Return the files that an encoder's parameters name: ``path`` and ``card``.
+
+    Examples
+    --------
+    >>> named = files_of({"path": "a.onnx", "card": {}, "precision": "float32"}, Scope())
+    >>> {name: path.name for name, path in named.items()}
+    {'path': 'a.onnx'}
+    """
+    found = {}
+    for name in ("path", "card"):
+        given = parameters.get(name)
+        if isinstance(given, str):
+            found[name] = card_file(given, scope) if name == "card" else scope.resolve(given)
+    return found
+
+
 def built(
     card: Card,
     run: Run,

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
-from equipoise.encoders.provenance import POINTS, Bias, Population, Terms
+from equipoise.encoders.provenance import TERM_FACTS, Bias, Population, Terms
 from equipoise.errors import InvalidEncoder, nearest
 
 NOT_AVAILABLE = "not available"
@@ -179,7 +179,7 @@ class Card(BaseModel):
                 f"test_vector has {len(self.test_vector.values)} values; expected the dimension, "
                 f"{self.dimension}"
             )
-        known = {*type(self).model_fields, *(f"terms.{point}" for point in POINTS)}
+        known = {*type(self).model_fields, *TERM_FACTS.values()}
         stray = [name for name in self.verified or () if name not in known]
         if stray:
             raise ValueError(f"verified: unknown field '{stray[0]}'")
@@ -201,8 +201,8 @@ class Card(BaseModel):
             if name not in self.model_fields_set or name in bare or getattr(self, name) is None:
                 continue
             if name == "terms" and self.terms is not None:
-                points = [one for one in POINTS if getattr(self.terms, one) is not None]
-                told += [f"terms.{point}" for point in points]
+                known = (p for p in TERM_FACTS if getattr(self.terms, p) is not None)
+                told += [TERM_FACTS[point] for point in known]
             else:
                 told.append(name)
         return tuple(told)

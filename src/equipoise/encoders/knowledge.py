@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from equipoise.encoders import catalogue
 from equipoise.encoders.card import NOT_AVAILABLE
 from equipoise.encoders.licensing import terms_of
-from equipoise.encoders.provenance import POINTS
+from equipoise.encoders.provenance import TERM_FACTS
 
 _PEOPLE = ("training_data", "populations", "documented_bias", "terms")
 """What the catalogue adds to a card that does not say it."""
@@ -37,7 +37,22 @@ def completed(said: Mapping[str, object]) -> tuple[dict[str, object], tuple[str,
         return dict(said), ()
     known = catalogue.card(found).summary()
     added = tuple(name for name in _PEOPLE if not _says(said.get(name)) and _says(known.get(name)))
-    return {**said, **{name: known[name] for name in added}}, added
+    whole = {**said, **{name: known[name] for name in added}}
+    if added:
+        whole["verified"] = _verified(said, known, added)
+    return whole, added
+
+
+def _verified(
+    said: Mapping[str, object], known: Mapping[str, object], added: tuple[str, ...]
+) -> list[str]:
+    """Return what is verified of both; a card that tells nothing of it is taken at its word."""
+    own, theirs = said.get("verified"), known.get("verified")
+    mine = own if isinstance(own, list | tuple) else list(said)
+    them = theirs if isinstance(theirs, list | tuple) else []
+    return [str(name) for name in mine] + [
+        str(name) for name in them if str(name).partition(".")[0] in added
+    ]
 
 
 def _says(value: object) -> bool:
@@ -75,4 +90,5 @@ def not_known(said: Mapping[str, object]) -> list[str]:
         if not _says(said.get(name)) and not (name == "populations" and made_here)
     ]
     terms = terms_of(said)
-    return lacking + [f"terms.{p}" for p in POINTS if getattr(terms, p, None) is None]
+    unsaid = [fact for point, fact in TERM_FACTS.items() if getattr(terms, point, None) is None]
+    return lacking + unsaid

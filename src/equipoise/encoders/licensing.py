@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from pydantic import ValidationError
 
-from equipoise.encoders.provenance import Terms, Use
+from equipoise.encoders.provenance import TERM_FACTS, Terms, Use
 from equipoise.errors import InvalidEncoder, Refused
 
 OPEN = frozenset({"Apache-2.0", "MIT", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "CC-BY-4.0"})
@@ -109,7 +109,7 @@ def _unseen(said: Mapping[str, object], point: str) -> bool:
     verified = said.get("verified")
     if said.get("terms") is None or not isinstance(verified, list | tuple):
         return False
-    return "terms" not in verified and f"terms.{point}" not in verified
+    return "terms" not in verified and TERM_FACTS[point] not in verified
 
 
 def allowed(said: Mapping[str, object], use: Use) -> tuple[str, ...]:

@@ -7,6 +7,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 POINTS = ("gated", "research_only", "non_commercial", "derivative_bound")
 """What a licence is asked; each is true, false, or not known."""
 
+TERM_FACTS = {point: f"terms.{point}" for point in POINTS}
+"""Point → what a card calls it among its facts."""
+
 Use = Literal["research", "clinical", "commercial"]
 """What vectors are made for: the licence of the weights may forbid it."""
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from equipoise import bundles, evidence, policies, registry
 from equipoise.encoders import ENCODERS, Encoder
-from equipoise.encoders.building import card_file
+from equipoise.encoders.building import files_of
 from equipoise.encoders.licensing import releasable
 from equipoise.errors import InvalidConfiguration, InvalidEncoder, nearest
 from equipoise.release.cards import model_card
@@ -233,11 +233,9 @@ def _embedded(pixels: npt.NDArray[np.uint8], encoder: Encoder) -> npt.NDArray[np
 
 
 def _inputs(asked: Wrapping, scope: Scope) -> dict[str, str]:
-    places = {"path": scope.resolve, "card": lambda name: card_file(name, scope)}
     inputs = {
-        f"source:{name}": file_digest(places[name](value))
-        for name, value in asked.parameters.items()
-        if name in places and isinstance(value, str)
+        f"source:{name}": file_digest(path)
+        for name, path in files_of(asked.parameters, scope).items()
     }
     if isinstance(asked.policy, str):
         inputs["source:policy"] = file_digest(scope.resolve(asked.policy))
