@@ -81,7 +81,7 @@ def material(levels: Sequence[str] = ("F", "M", "other"), *, text: str = "plain 
         power=power(text),
         shift=shift(text),
         monitoring=monitoring(text),
-        embeddings={"encoder": text, "card": {"licence": "not available", text: text}},
+        embeddings={"encoder": text, "use": text, "card": card(text)},
         cohort={"patient_means": "patient"},
         operating_points=_points(text),
         counts=made.counts,
@@ -91,6 +91,23 @@ def material(levels: Sequence[str] = ("F", "M", "other"), *, text: str = "plain 
             Link("", "gate", "23" * 32),
         ],
     )
+
+
+def card(text: str) -> Mapping[str, object]:
+    """Return what an encoder's card says, with `text` wherever it may put a text."""
+    return {
+        "name": text,
+        "licence": "not available",
+        text: text,
+        "populations": [{"dataset": text, "country": text, "people": text, "source": text}],
+        "documented_bias": [{"finding": text, "source": text}],
+        "terms": {
+            "non_commercial": True,
+            "share_conditions": text,
+            "clauses": {"non_commercial": text},
+        },
+        "verified": [text],
+    }
 
 
 def pretraining(text: str) -> Mapping[str, object]:

@@ -9,6 +9,7 @@ from equipoise import __version__
 from equipoise.cli import (
     accepting,
     auditing,
+    cataloguing,
     comparing,
     encoding,
     federating,
@@ -68,6 +69,12 @@ def application(words: Sequence[str]) -> typer.Typer:
     app.command(rich_help_panel=_STAGES)(powering.power)
     app.command(rich_help_panel=_STAGES)(encoding.encoding)
     app.command(rich_help_panel=_STAGES)(slicing.slices)
+    app.add_typer(
+        cataloguing.commands(),
+        name="encoders",
+        help="Models that have a card: who they learnt from, what their licence allows.",
+        rich_help_panel=_STAGES,
+    )
     return app
 
 

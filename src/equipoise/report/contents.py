@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from equipoise.figures import Span, spans
 from equipoise.report import choices, deployment, gaps, intersections, people
+from equipoise.report.encoders import encoder
 from equipoise.report.errors_made import per_thousand
 from equipoise.report.material import Link, Material
 from equipoise.report.options import Options
@@ -58,6 +59,7 @@ def content(material: Material, options: Options, texts: Texts) -> dict[str, obj
         "operating_points": choices.operating_points(material),
         "attrition": choices.attrition(material),
         "encoder": None if material.embeddings is None else dict(material.embeddings),
+        "encoder_card": encoder(material),
         "datasheet": None if material.datasheet is None else dict(material.datasheet),
         "not_available": gaps.not_available(material.datasheet or {}),
         "curation": None if material.curation is None else dict(material.curation),
