@@ -62,7 +62,8 @@ def loaded(options: Options, scope: Scope, given: Path | None = None) -> Encoder
     >>> loaded(Options(encoder="filterbnk"), Scope())
     Traceback (most recent call last):
         ...
-    equipoise.errors.UnknownName: no encoder 'filterbnk'; known: demo, filterbank, onnx
+    equipoise.errors.UnknownName: no encoder 'filterbnk'; known: demo, filterbank, onnx, \
+open_clip, transformers
     """
     if options.encoder == PRETRAINED:
         return _pretrained(options, scope, given)
