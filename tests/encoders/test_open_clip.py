@@ -238,7 +238,7 @@ def rewritten(folder, change):
     [
         ({"vision_cfg": {**VISION, "layers": 1}}, "has beside them 'transformer.resblocks.1"),
         ({"vision_cfg": {**VISION, "layers": 3}}, "misses 'transformer.resblocks.2"),
-        ({"vision_cfg": {**VISION, "width": 8}}, r"is \(.*\); expected \(.*\) of the image tower of tiny"),
+        ({"vision_cfg": {**VISION, "width": 8}}, r"expected \(.*\) of the image tower of tiny"),
         ({"vision_cfg": {"image_sise": 3}}, "no network can be made of its config .*image_sise"),
         ({"multimodal_cfg": {}}, "is a CoCa, which is not loaded"),
         ({"text_cfg": None}, "no model_cfg with its vision_cfg and text_cfg"),

@@ -9,6 +9,7 @@ from equipoise.audit.mixing import below
 from equipoise.audit.options import Options
 from equipoise.audit.pairing import unpaired
 from equipoise.audit.powering import Expected, power
+from equipoise.audit.prompts import prompt_estimates, prompt_sensitivity
 from equipoise.audit.resampling import bootstrapped
 from equipoise.audit.slices import Slices, Slicing, slices
 from equipoise.audit.slicing import Rule, load_rule, save_rule
@@ -46,6 +47,8 @@ __all__ = [
     "from_arrays",
     "load_rule",
     "power",
+    "prompt_estimates",
+    "prompt_sensitivity",
     "read_predictions",
     "reweighted",
     "run",
