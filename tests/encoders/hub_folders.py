@@ -91,10 +91,10 @@ def _ends():
     return {f"{name}_token_id": vocabulary[word] for name, word in ends.items()}
 
 
-def saved(folder, name, *, preprocessor=PREPROCESSOR):
+def saved(folder, name, *, preprocessor=PREPROCESSOR, seed=0):
     """Save a network as the library does, and return it with weights that are all at random."""
     torch, _ = libraries()
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     module = networks()[name]().eval()
     with torch.no_grad():
         for key, one in module.named_parameters():

@@ -6,7 +6,16 @@ from typing import Annotated
 import typer
 
 from equipoise import __version__
-from equipoise.cli import accepting, auditing, comparing, federating, powering, serving, studies
+from equipoise.cli import (
+    accepting,
+    auditing,
+    comparing,
+    federating,
+    powering,
+    prompting,
+    serving,
+    studies,
+)
 from equipoise.study.titles import TITLES
 
 _HELP = """Fairness of foundation models in medical imaging: from the first image to a verdict.
@@ -56,6 +65,7 @@ def application(words: Sequence[str]) -> typer.Typer:
             _add_stage(app, kind, named, _STAGES)
     app.command(rich_help_panel=_STAGES)(comparing.compare)
     app.command(rich_help_panel=_STAGES)(powering.power)
+    app.command(rich_help_panel=_STAGES)(prompting.zeroshot)
     return app
 
 
