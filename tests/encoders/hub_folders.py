@@ -64,7 +64,7 @@ def networks():
     """Return architecture → what makes one of random weights."""
     _, t = libraries()
     clip = {"vision_config": IMAGES, "text_config": {**TEXT, **_ends(), "vocab_size": 80}}
-    siglip = {"vision_config": IMAGES, "text_config": {**TEXT, "vocab_size": 20}}
+    siglip = {"vision_config": IMAGES, "text_config": {**TEXT, "vocab_size": 56}}
     registers = {**DINO, "num_register_tokens": 3}
     return {
         "CLIPModel": lambda: t.CLIPModel(t.CLIPConfig(**clip, projection_dim=12)),
@@ -160,3 +160,27 @@ def save_bert_tokeniser(folder):
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]
     (folder / "vocab.txt").write_text("\n".join(words) + "\n")
     (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "BertTokenizer"}))
+
+
+def save_siglip_tokeniser(folder):
+    """Learn a tokeniser of SentencePiece and write it in the format of SigLIP."""
+    import sentencepiece
+
+    lines = [" ".join(WORDS[i:] + WORDS[:i]) for i in range(len(WORDS))] * 20
+    (folder / "lines.txt").write_text("\n".join(lines))
+    sentencepiece.SentencePieceTrainer.Train(
+        input=str(folder / "lines.txt"),
+        model_prefix=str(folder / "spiece"),
+        vocab_size=50,
+        hard_vocab_limit=False,
+        pad_id=0,
+        eos_id=1,
+        unk_id=2,
+        bos_id=-1,
+        minloglevel=3,
+    )
+    said = {"tokenizer_class": "SiglipTokenizer", "model_max_length": 24, "do_lower_case": True}
+    said |= {"pad_token": "</s>", "eos_token": "</s>", "unk_token": "<unk>"}
+    (folder / "tokenizer_config.json").write_text(
+        json.dumps({**said, "model_input_names": ["input_ids"]})
+    )

@@ -227,6 +227,23 @@ def test_a_config_that_prepares_images_otherwise_is_refused(tmp_path, change, me
         loaded(tmp_path)
 
 
+def test_what_a_config_leaves_out_is_as_the_library_has_it(tmp_path):
+    from dataclasses import asdict
+
+    default = asdict(open_clip().transform.PreprocessCfg())
+    clip = {"mean": list(default["mean"]), "std": list(default["std"])}
+    card = {**clip, "interpolation": default["interpolation"], "resize": SIDE}
+    assert default["resize_mode"] == "shortest"
+    saved(tmp_path, preprocess={})
+    loaded(tmp_path, **card)
+    with pytest.raises(InvalidEncoder, match="interpolation is bicubic; its card says bilinear"):
+        loaded(tmp_path, **{**card, "interpolation": None})
+    with pytest.raises(InvalidEncoder, match="resize is 32; its card says None"):
+        loaded(tmp_path, **{**card, "resize": None})
+    with pytest.raises(InvalidEncoder, match=r"mean \[0\.481455"):
+        loaded(tmp_path, **{**card, "mean": [0.5] * 3})
+
+
 def rewritten(folder, change):
     path = folder / "open_clip_config.json"
     said = json.loads(path.read_text())

@@ -19,6 +19,7 @@ from tests.encoders.hub_folders import (
     libraries,
     prepared,
     save_clip_tokeniser,
+    save_siglip_tokeniser,
     save_word_tokeniser,
     saved,
 )
@@ -205,11 +206,11 @@ def rewritten(folder, name, change):
         ({"quantization_config": {"quant_method": "x"}}, "'quantization_config' asks for code"),
         ({"architectures": ["LlamaForCausalLM"]}, r"architectures is \['Llama.*expected one of CL"),
         ({"architectures": None}, "architectures is None; expected one of CLIPModel"),
-        ({"hidden_size": 15}, r"'embeddings.cls_token' is \(1, 1, 16\); expected \(1, 1, 15\)"),
+        ({"hidden_size": 32}, r"shape of 'embeddings.cls_token' is .* of Dinov2Model"),
         ({"num_hidden_layers": 1}, "Dinov2Model cannot be made of it .out_features must be"),
         ({"use_mask_token": False}, r"does not fit Dinov2Model: has beside them 'embeddings.mask"),
         ({"num_hidden_layers": 3}, r"does not fit Dinov2Model: misses 'encoder.layer.2"),
-        ({"mlp_ratio": 4}, r"is \(32,\); expected \(64,\) of Dinov2Model"),
+        ({"mlp_ratio": 4}, r"shape of 'encoder.layer.0.mlp.fc1.bias' is .* of Dinov2Model"),
     ],
 )
 def test_a_config_that_is_not_of_the_weights_is_refused(tmp_path, change, message):
@@ -354,6 +355,21 @@ def test_both_towers_give_the_logits_of_the_librarys_own_forward_pass(tmp_path, 
     np.testing.assert_allclose(logits, told.logits_per_image.numpy(), rtol=1e-5, atol=1e-5)
 
 
+def test_the_tokeniser_of_siglip_itself_fills_up_to_its_whole_length(tmp_path):
+    pytest.importorskip("sentencepiece")
+    torch, t = libraries()
+    module, _, texts = both_towers(tmp_path, "SiglipModel", save_siglip_tokeniser)
+    tokens = t.SiglipTokenizer.from_pretrained(tmp_path)
+    given = tokens(TEXTS, return_tensors="pt", padding="max_length", max_length=24)["input_ids"]
+    assert given.shape == (3, 24)
+    assert int(given.max()) > 2
+    with torch.no_grad():
+        told = module.get_text_features(input_ids=given)
+    told = getattr(told, "pooler_output", told).numpy()
+    told /= np.linalg.norm(told, axis=1, keepdims=True)
+    np.testing.assert_allclose(texts.embed(TEXTS), told, rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize(("name", "tokeniser"), SHARED)
 def test_a_text_has_the_same_vector_alone_and_among_others(tmp_path, name, tokeniser):
     _, _, texts = both_towers(tmp_path, name, tokeniser)
@@ -374,7 +390,7 @@ def test_a_tokeniser_that_is_absent_or_of_another_network_is_refused(tmp_path):
     with pytest.raises(InvalidEncoder, match=r"no tokeniser; expected one of tokenizer\.json"):
         load_text(parameters, Scope())
     save_clip_tokeniser(tmp_path)
-    with pytest.raises(InvalidEncoder, match=r"has the token \d+; the network knows 20"):
+    with pytest.raises(InvalidEncoder, match=r"has the token \d+; the network knows 56"):
         load_text(parameters, Scope())
     rewritten(tmp_path, "tokenizer_config.json", {"auto_map": {"AutoTokenizer": ["own.Own"]}})
     with pytest.raises(InvalidEncoder, match="'auto_map' asks for code"):

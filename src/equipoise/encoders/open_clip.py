@@ -258,7 +258,7 @@ def _check_words(found: _Found) -> None:
 
 def _check_images(visual: Any, found: _Found, card: Card) -> None:
     size = visual.image_size
-    wanted = (size, size) if isinstance(size, int) else tuple(size)
+    wanted = (size, size) if isinstance(size, int) else (size[0], size[1])
     if card.layout != "NCHW" or card.channels != 3 or (card.height, card.width) != wanted:
         raise InvalidEncoder(
             f"{found.path}: takes 3 channels of {wanted[0]} x {wanted[1]} (NCHW); its card says "
@@ -268,7 +268,7 @@ def _check_images(visual: Any, found: _Found, card: Card) -> None:
         where = found.path / _CONFIG
         said = hub.read_config(where).get("preprocess_cfg")
         if isinstance(said, dict):
-            hub.check_preparation(open_clip_said(said, where), card, where=str(where))
+            hub.check_preparation(open_clip_said(said, where, size=wanted), card, where=str(where))
 
 
 def _pooled(visual: Any, card: Card, path: Path) -> Any:

@@ -9,6 +9,10 @@ from equipoise.errors import InvalidEncoder
 _KINDS = {1: "lanczos", 2: "bilinear", 3: "bicubic"}
 """Of Pillow's numbers for resampling, those that a card may say."""
 
+_CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+_CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+"""Of the images that CLIP learnt from: Radford et al. 2021."""
+
 
 def preprocessor_of(folder: Path) -> tuple[Preparation, Path] | None:
     """Return what ``preprocessor_config.json`` says, or its place in a newer file; None without.
@@ -66,8 +70,11 @@ def preprocessor_said(said: Mapping[str, object], path: Path) -> Preparation:
     )
 
 
-def open_clip_said(said: Mapping[str, object], path: Path) -> Preparation:
+def open_clip_said(said: Mapping[str, object], path: Path, *, size: tuple[int, int]) -> Preparation:
     """Return what ``preprocess_cfg`` of an ``open_clip_config.json`` says.
+
+    What it leaves out is as the library has it by default: mean and deviation of CLIP, bicubic,
+    the shorter side resized and the middle cut out.
 
     Parameters
     ----------
@@ -75,29 +82,26 @@ def open_clip_said(said: Mapping[str, object], path: Path) -> Preparation:
         Its fields.
     path
         Whence, for messages.
+    size
+        Of the network's input, where it is not said.
 
     Examples
     --------
-    >>> made = open_clip_said({"mean": [0.5], "std": [0.5], "size": 224}, Path("c.json"))
+    >>> made = open_clip_said({"mean": [0.5], "std": [0.5]}, Path("c.json"), size=(224, 224))
     >>> made.size, made.resize, made.interpolation
-    ((224, 224), None, None)
+    ((224, 224), 224, 'bicubic')
     """
-    size = None if said.get("size") is None else _square(said["size"], path)
-    mode, kind = said.get("resize_mode"), said.get("interpolation")
-    resize = None
-    if mode == "shortest" and size is not None:
-        resize = min(size)
-    elif mode == "squash":
-        resize = 0
-    elif mode is not None and mode != "shortest":
+    found = size if said.get("size") is None else _square(said["size"], path)
+    mode = said.get("resize_mode", "shortest")
+    if mode not in ("shortest", "squash"):
         raise InvalidEncoder(f"{path}: resize_mode is {mode!r}; expected shortest or squash")
     return Preparation(
-        size=size,
-        resize=resize,
+        size=found,
+        resize=min(found) if mode == "shortest" else 0,
         scale=1 / 255,
-        mean=reals(said.get("mean"), path),
-        std=reals(said.get("std"), path),
-        interpolation=None if kind is None else str(kind),
+        mean=reals(said.get("mean", _CLIP_MEAN), path),
+        std=reals(said.get("std", _CLIP_STD), path),
+        interpolation=str(said.get("interpolation", "bicubic")),
     )
 
 

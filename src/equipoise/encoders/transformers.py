@@ -270,10 +270,10 @@ def _check_complete(info: Mapping[str, Any], path: Path, name: str) -> None:
             f"{path}: does not fit {name}: {'; '.join(told)}",
             hint="see whether config.json and the weights are of the same network",
         )
-    for key, found, wanted in sorted(info["mismatched_keys"]):
-        raise InvalidEncoder(
-            f"{path}: '{key}' is {tuple(found)}; expected {tuple(wanted)} of {name}"
-        )
+    for one in sorted(info["mismatched_keys"]):  # names alone, or with both shapes, by version
+        key, *shapes = (one,) if isinstance(one, str) else one
+        both = " against ".join(str(tuple(shape)) for shape in shapes) or "another than expected"
+        raise InvalidEncoder(f"{path}: shape of '{key}' is {both} of {name}")
 
 
 @contextmanager
