@@ -14,6 +14,7 @@ from equipoise.cli import (
     encoding,
     federating,
     powering,
+    prompting,
     serving,
     slicing,
     studies,
@@ -75,6 +76,7 @@ def application(words: Sequence[str]) -> typer.Typer:
         help="Models that have a card: who they learnt from, what their licence allows.",
         rich_help_panel=_STAGES,
     )
+    app.command(rich_help_panel=_STAGES)(prompting.zeroshot)
     return app
 
 
