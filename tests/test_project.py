@@ -89,7 +89,8 @@ def test_what_is_exported_exists_and_is_named_once(package):
     try:
         module = importlib.import_module(package)
     except ModuleNotFoundError as lack:
-        assert not str(lack.name).startswith("equipoise")
+        if str(lack.name).startswith("equipoise"):
+            raise
         pytest.skip(f"{package} needs {lack.name}, of an extra")
     names = list(getattr(module, "__all__", []))
     assert all(hasattr(module, name) for name in names)
