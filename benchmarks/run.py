@@ -180,6 +180,26 @@ _SAID = (
 )
 
 
+def case_mix() -> list[str]:
+    """Return the simulated coverage of estimates at a declared case mix."""
+    return [
+        "## Coverage at a declared case mix",
+        "",
+        _MIXED,
+        "",
+        *_printed("standardised.py", "1000"),
+    ]
+
+
+_MIXED = (
+    "1,000 draws a row (0.95 has a Monte-Carlo standard error of 0.007). Three in ten patients "
+    "have the finding; group A is 70 % old, group B 20 %, and both are standardised to one half "
+    "old. Images of one patient agree at 0.5 where there are three. A sensitivity interval is "
+    "wider than it need be where strata differ much, as effective numbers take no notice of that; "
+    "with a dozen patients in the stratum that is weighted up it can fall short."
+)
+
+
 def verdicts() -> list[str]:
     """Return how often each verdict is given where the truth is known."""
     words = [sys.executable, str(ROOT / "benchmarks" / "verdicts.py")]
@@ -247,6 +267,7 @@ SECTIONS: dict[str, Callable[[], list[str]]] = {
     "engine": engine,
     "families": families,
     "coverage": coverage,
+    "case_mix": case_mix,
     "verdicts": verdicts,
     "monitoring": monitoring,
     "parts": parts,
