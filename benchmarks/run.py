@@ -265,8 +265,8 @@ def encoders() -> list[str]:
 
 _ENCODERS = (
     "Networks of timm with random weights, 224 × 224, batches of 8, all threads, each engine in "
-    "its turn in one run. *Of the ceiling* is the share of large matrix products on the same threads; "
-    "*least cosine* is of the vectors to those of torch in float32."
+    "its turn in one run. *Of the ceiling* is the share of large matrix products on the same "
+    "threads; *least cosine* is of the vectors to those of torch in float32."
 )
 
 
