@@ -215,8 +215,16 @@ def test_the_test_vector_sees_a_wrong_card(tmp_path, wrong):
     path = str(tmp_path / "w.pth")
     assert load({"card": right, "path": path}, Scope()).dimension == 32
     with pytest.raises(InvalidEncoder, match="the test vector of its card is missed by"):
-        load({"card": {**{k: v for k, v in right.items() if k not in wrong},
-                       **{k: v for k, v in wrong.items() if v is not None}}, "path": path}, Scope())
+        load(
+            {
+                "card": {
+                    **{k: v for k, v in right.items() if k not in wrong},
+                    **{k: v for k, v in wrong.items() if v is not None},
+                },
+                "path": path,
+            },
+            Scope(),
+        )
 
 
 def test_the_test_vector_sees_weights_for_channels_in_another_order(tmp_path):

@@ -97,10 +97,10 @@ def encoder_of(network: Network, parameters: Mapping[str, object], scope: Scope)
     run = runner(network.module, device, lambda found: found)
     return built(
         card,
-        _told(run, card, network.where),
+        _told(run, network.where),
         weights=network.weights,
-        engine=f"torch {device.name.partition(':')[0]}",
-        version=f"{version(*network.libraries)} {device.name}",
+        engine=f"torch {'CPU' if device.name == 'cpu' else 'GPU'}",
+        version=version(*network.libraries),
         precision=device.precision,
         where=network.where,
     )
@@ -196,7 +196,7 @@ def sorting(said: dict[str, Any], *, where: str) -> tuple[str, tuple[str, ...]]:
     return prefix, tuple(drop)
 
 
-def _told(run: Run, card: Card, where: str) -> Run:
+def _told(run: Run, where: str) -> Run:
     """Return the same, with failures told as those of the encoder."""
 
     def either(values: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:

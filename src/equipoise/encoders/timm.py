@@ -167,9 +167,9 @@ def check_name(name: str, timm: Any) -> None:
     InvalidEncoder
         With the nearest name.
     """
-    if timm.is_model(name):
-        return
     bare = name.partition(".")[0]
+    if timm.is_model(name) and name == bare:
+        return
     hint = nearest(bare, timm.list_models())
     if timm.is_model(bare):
         hint = f"say model: {bare}; which weights are meant is said by path or source_id"
@@ -190,7 +190,7 @@ def _weights(place: Path, card: Card) -> Weights:
 
 def _check_config(config: Path, card: Card) -> None:
     said = read_config(config)
-    ours = card.arguments or {}
+    ours = {"in_chans": card.channels, **(card.arguments or {})}
     if said.get("architecture") not in (None, ours["model"]):
         raise InvalidEncoder(
             f"{config}: architecture is {said['architecture']}; the card '{card.name}' says "

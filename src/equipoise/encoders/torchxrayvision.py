@@ -183,7 +183,7 @@ def _converted(name: str) -> str:
     if not name.startswith("densenet"):
         return "and give it as path: it holds tensors alone"
     return (
-        "turn it into tensors where you may run its code: python -c \"import torch, "
+        'turn it into tensors where you may run its code: python -c "import torch, '
         f"torchxrayvision as x; torch.save(x.models.DenseNet(weights='{name}').state_dict(), "
         "'weights.pt')\" and give weights.pt as path"
     )
@@ -193,6 +193,8 @@ def _created(name: str, card: Card, xrv: Any) -> tuple[Any, Callable[[Any, Any],
     """Return a network without weights and head, and how vectors are made with it."""
     torch = library("torch", extra=_EXTRA, family=_FAMILY)
     nothing = torch.nn.Identity
+    maps: Callable[[Any, Any], Any]
+    own: Callable[[Any, Any], Any] | None
     pooling = card.pooling or "pooled"
     where = f"torchxrayvision's {name}"
     if name.startswith("densenet"):
