@@ -7,11 +7,13 @@ from equipoise import registry
 from equipoise.embed.options import Options
 from equipoise.embed.vectors import embeddings
 from equipoise.encoders import ENCODERS, Encoder, demo, onnx
+from equipoise.encoders.building import files_of
+from equipoise.encoders.licensing import allowed
 from equipoise.errors import InvalidConfiguration, InvalidEncoder
 from equipoise.scope import Scope
 from equipoise.tables import COHORT, EMBEDDINGS, ImageCache, read, write, write_bytes
 
-VERSION = 1
+VERSION = 2
 NEEDS = ("cohort", "images")
 WANTS = ("encoder",)
 GIVES = ("embeddings",)
@@ -62,8 +64,7 @@ def loaded(options: Options, scope: Scope, given: Path | None = None) -> Encoder
     >>> loaded(Options(encoder="filterbnk"), Scope())
     Traceback (most recent call last):
         ...
-    equipoise.errors.UnknownName: no encoder 'filterbnk'; known: demo, filterbank, onnx, \
-open_clip, transformers
+    equipoise.errors.UnknownName: no encoder 'filterbnk'; known: demo, fastest, filterbank, ...
     """
     if options.encoder == PRETRAINED:
         return _pretrained(options, scope, given)
@@ -106,11 +107,9 @@ def sources(options: Options, scope: Scope) -> dict[str, Path]:
     >>> {name: path.name for name, path in sources(chosen, Scope()).items()}
     {'path': 'a.onnx'}
     """
-    given = options.parameters
     if options.encoder == "demo":
         return {"encoder": demo.FOLDER / "encoder.onnx", "card": demo.FOLDER / "card.yaml"}
-    names = [name for name in ("path", "card") if isinstance(given.get(name), str)]
-    return {name: scope.resolve(str(given[name])) for name in names}
+    return files_of(options.parameters, scope)
 
 
 def run(options: Options, inputs: Mapping[str, Path], out: Path, scope: Scope) -> dict[str, object]:
@@ -130,10 +129,16 @@ def run(options: Options, inputs: Mapping[str, Path], out: Path, scope: Scope) -
     Returns
     -------
     How many images and different images there are, and what the encoder says of itself.
+
+    Raises
+    ------
+    Refused
+        If the licence of the encoder forbids the use, before any image is read.
     """
+    encoder = loaded(options, scope, inputs.get("encoder"))
+    notes = allowed(encoder.card.summary(), options.use)
     cohort = read(inputs["cohort"] / "cohort.parquet", COHORT)
     images = ImageCache.open(inputs["images"])
-    encoder = loaded(options, scope, inputs.get("encoder"))
     table = embeddings(
         cohort["image_id"].to_list(),
         images,
@@ -149,9 +154,12 @@ def run(options: Options, inputs: Mapping[str, Path], out: Path, scope: Scope) -
         "precision": encoder.precision,
         "dimension": encoder.dimension,
         "card": encoder.card.summary(),
+        **({} if encoder.chosen is None else {"engine_chosen": dict(encoder.chosen)}),
+        "use": options.use,
     }
     write(table, out / "embeddings.parquet", EMBEDDINGS, more=said)
     for path in _stories(options, inputs.get("encoder")):
         write_bytes(out / path.name, path.read_bytes())
     used = images.index.filter(images.index["image_id"].is_in(cohort["image_id"].implode()))
-    return {"images": table.height, "distinct": used["pixel_digest"].n_unique(), **said}
+    told: dict[str, object] = {"licence_notes": list(notes)} if notes else {}
+    return {"images": table.height, "distinct": used["pixel_digest"].n_unique(), **said, **told}

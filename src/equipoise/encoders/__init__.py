@@ -12,8 +12,10 @@ from equipoise.encoders.texts import TEXTS, TextTower, text_tower, zero_shot, ze
 
 ENCODERS = {
     "demo": "equipoise.encoders.demo:load",
+    "fastest": "equipoise.encoders.fastest:load",
     "filterbank": "equipoise.encoders.filterbank:load",
     "onnx": "equipoise.encoders.onnx:load",
+    "openvino": "equipoise.encoders.openvino:load",
     "open_clip": "equipoise.encoders.open_clip:load",
     "transformers": "equipoise.encoders.transformers:load",
 }
