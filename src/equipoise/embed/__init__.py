@@ -64,7 +64,7 @@ def loaded(options: Options, scope: Scope, given: Path | None = None) -> Encoder
     >>> loaded(Options(encoder="filterbnk"), Scope())
     Traceback (most recent call last):
         ...
-    equipoise.errors.UnknownName: no encoder 'filterbnk'; known: demo, filterbank, onnx
+    equipoise.errors.UnknownName: no encoder 'filterbnk'; known: demo, fastest, filterbank, ...
     """
     if options.encoder == PRETRAINED:
         return _pretrained(options, scope, given)
@@ -154,6 +154,7 @@ def run(options: Options, inputs: Mapping[str, Path], out: Path, scope: Scope) -
         "precision": encoder.precision,
         "dimension": encoder.dimension,
         "card": encoder.card.summary(),
+        **({} if encoder.chosen is None else {"engine_chosen": dict(encoder.chosen)}),
         "use": options.use,
     }
     write(table, out / "embeddings.parquet", EMBEDDINGS, more=said)

@@ -184,7 +184,7 @@ def built(
         return np.concatenate([*parts, np.empty((0, card.dimension), np.float32)])
 
     _check_vector(run, card, batch, where)
-    check_known(card, embed, where=where)
+    check_known(card, embed, where=where, precision=precision)
     subject = {
         "file": weights,
         "preprocessing": card.preprocessing(),
@@ -199,6 +199,7 @@ def built(
         dimension=card.dimension,
         card=card,
         embed=embed,
+        run=run,
     )
 
 

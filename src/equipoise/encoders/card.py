@@ -269,6 +269,10 @@ class Encoder:
         What it says of itself.
     embed
         uint8 ``(b, h, w)`` or ``(b, h, w, 3)`` → float32 ``(b, d)``.
+    run
+        The network alone, on prepared values; None where it is no network.
+    chosen
+        How the engine was chosen, with what was measured; None where it was said.
     """
 
     name: str
@@ -278,6 +282,8 @@ class Encoder:
     dimension: int
     card: Card
     embed: Embed
+    run: Callable[[npt.NDArray[np.generic]], npt.NDArray[np.float32]] | None = None
+    chosen: Mapping[str, object] | None = None
 
 
 def card_of(content: Mapping[str, object], *, where: str) -> Card:

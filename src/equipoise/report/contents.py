@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from equipoise.figures import Span, spans
-from equipoise.report import choices, deployment, gaps, people
+from equipoise.report import choices, deployment, gaps, intersections, people
 from equipoise.report.encoders import encoder
 from equipoise.report.errors_made import per_thousand
 from equipoise.report.material import Link, Material
@@ -106,6 +106,7 @@ def _subject(subject: Subject) -> dict[str, object]:
         "operating_point": subject.operating_point,
         "estimates": [_span(span) for span in everything if span.contrast not in DESCRIPTIONS],
         "ranges": [_span(span) for span in everything if span.contrast in DESCRIPTIONS],
+        "shrunken": [one.as_json() for one in intersections.drawn(subject)],
         "per_thousand": per_thousand(subject),
     }
 
