@@ -21,6 +21,7 @@ from equipoise.encoders.card import Card, Encoder
 from equipoise.encoders.libraries import library
 from equipoise.encoders.networks import take, weights
 from equipoise.encoders.pooling import of_maps, of_tokens
+from equipoise.encoders.volumes import is_volume
 from equipoise.errors import InvalidEncoder, nearest
 from equipoise.scope import Scope
 
@@ -62,6 +63,7 @@ _NETWORKS = {
         sized=True,
     ),
 }
+_REFUSALS = (AssertionError, KeyError, RuntimeError, TypeError, ValueError)
 _NOT_FOR_CARDS = ("pretrained", "progress", "head_module")
 
 
@@ -128,6 +130,11 @@ def network(parameters: Mapping[str, object], scope: Scope) -> Network:
     )
     card = card_from(parameters["card"], scope, where="encoder monai")
     check_layout(card, ("NCDHW", "NCHW"), where=f"card '{card.name}'")
+    if is_volume(card) and card.depth is None:
+        raise InvalidEncoder(
+            f"encoder '{card.name}': layout NCDHW and no depth in its card",
+            hint="say depth: <slices>",
+        )
     said = arguments_of(card, "network", family=_FAMILY)
     name = str(said.pop("network"))
     kind = _kind(name)
@@ -182,9 +189,10 @@ def _created(name: str, kind: _Kind, said: Mapping[str, Any], card: Card) -> Any
         make = getattr(library(kind.module, extra=_EXTRA, family=_FAMILY), name)
         try:
             found = make(**told, **said)
-        except (AssertionError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        except (*_REFUSALS, ImportError) as error:
             raise InvalidEncoder(
-                f"encoder monai: cannot make '{name}' with {sorted(said)} ({error})",
+                f"encoder monai: cannot make '{name}' with {sorted(said)} "
+                f"({str(error).strip().splitlines()[0]})",
                 hint="correct the card's arguments",
             ) from error
     if hasattr(found, "classification_head"):
