@@ -18,8 +18,9 @@ from equipoise.encoders.assembling import (
 )
 from equipoise.encoders.building import card_from, checked_parameters, place_of
 from equipoise.encoders.card import Card, Encoder
+from equipoise.encoders.checkpoints import fill
 from equipoise.encoders.libraries import library
-from equipoise.encoders.networks import take, weights
+from equipoise.encoders.networks import weights
 from equipoise.encoders.pooling import of_maps, of_tokens
 from equipoise.encoders.volumes import is_volume
 from equipoise.errors import InvalidEncoder, nearest
@@ -62,6 +63,7 @@ _NETWORKS = {
         unused=("classification_head.",),
         sized=True,
     ),
+    "SwinTransformer": _Kind("monai.networks.nets.swin_unetr", "in_chans", "levels"),
 }
 _REFUSALS = (AssertionError, KeyError, RuntimeError, TypeError, ValueError)
 _NOT_FOR_CARDS = ("pretrained", "progress", "head_module")
@@ -74,11 +76,12 @@ def load(parameters: Mapping[str, object], scope: Scope) -> Encoder:
     ----------
     parameters
         ``card``: layout NCDHW with a depth, or NCHW; its `arguments` hold ``network``
-        (``SegResEncoder`` as of CT-FM, ``ResNet``, ``resnet50``, …, ``ViT``), what the network is
-        told beside it, ``prefix`` and ``drop``; number of channels, of axes and size come from the
-        card. Its `pooling`: ``spatial_mean`` or ``flat`` of a SegResEncoder's deepest maps;
-        ``pooled`` of a ResNet, its own mean; ``cls``, ``mean``, ``cls_mean`` or ``flat`` of a
-        ViT. ``path``: the weights. ``device``, ``precision``: as for every network of torch.
+        (``SegResEncoder`` as of CT-FM, ``SwinTransformer`` as within SwinUNETR with ``prefix:
+        swinViT.``, ``ResNet``, ``resnet50``, …, ``ViT``), what the network is told beside it,
+        ``prefix`` and ``drop``; number of channels, of axes and size come from the card. Its
+        `pooling`: ``spatial_mean`` or ``flat`` of the deepest maps of the first two; ``pooled`` of
+        a ResNet, its own mean; ``cls``, ``mean``, ``cls_mean`` or ``flat`` of a ViT. ``path``: the
+        weights. ``device``, ``precision``: as for every network of torch.
     scope
         Where relative paths start, and how many threads may work.
 
@@ -93,7 +96,8 @@ def load(parameters: Mapping[str, object], scope: Scope) -> Encoder:
 
     References
     ----------
-    Cardoso et al. 2022, arXiv 2211.02701 (MONAI); Myronenko 2018, BrainLes (SegResNet).
+    Cardoso et al. 2022, arXiv 2211.02701 (MONAI); Myronenko 2018, BrainLes (SegResNet);
+    Tang et al. 2022, CVPR (Swin transformers in three dimensions).
 
     Examples
     --------
@@ -144,7 +148,7 @@ def network(parameters: Mapping[str, object], scope: Scope) -> Network:
     inner = _created(name, kind, said, card)
     given = weights(path, family=_FAMILY, extra=_EXTRA)
     where = f"MONAI's {name}"
-    take(inner, given, prefix=prefix, drop=(*drop, *kind.unused), where=where)
+    fill(inner, given, prefix=prefix, drop=(*drop, *kind.unused), where=where)
     return Network(
         module=joined(inner, _call(kind, inner, card, where), extra=_EXTRA, family=_FAMILY),
         card=card,

@@ -4,7 +4,9 @@ On a GPU in bfloat16 by autocast with channels last and pinned batches; a batch 
 its memory is halved, and that is said. On a CPU in float32, or in bfloat16 if it is asked for.
 """
 
+import argparse
 import hashlib
+import io
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -22,6 +24,8 @@ PRECISIONS = ("float32", "bfloat16")
 _SHOWN = 5
 _WRAPPED = ("state_dict", "model", "teacher", "model_state_dict")
 """Keys under which checkpoints of training keep the weights."""
+_HARMLESS = (argparse.Namespace,)
+"""What MAE and DINO keep beside the weights (their options): attributes, and no code is run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,8 @@ def weights(path: Path, *, family: str, extra: str) -> Weights:
     Parameters
     ----------
     path
-        A ``.safetensors`` file, or a checkpoint that torch reads with ``weights_only``.
+        A ``.safetensors`` file, or a checkpoint that torch reads with ``weights_only``; the options
+        of training (`argparse.Namespace`) that MAE and DINO keep in it are read and left.
     family, extra
         Of the encoder, for messages.
 
@@ -75,7 +80,9 @@ def weights(path: Path, *, family: str, extra: str) -> Weights:
         except SafetensorError as error:
             raise InvalidEncoder(f"{path}: not readable as safetensors ({error})") from error
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(list(_HARMLESS)):
+            # from the bytes that were digested: the file may change meanwhile
+            found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:
         raise InvalidEncoder(
             f"{path}: not a checkpoint of tensors alone ({str(error).splitlines()[0]})",

@@ -19,15 +19,17 @@ from equipoise.encoders.assembling import (
 )
 from equipoise.encoders.building import card_from, checked_parameters
 from equipoise.encoders.card import Card, Encoder
+from equipoise.encoders.checkpoints import fill, part_of
 from equipoise.encoders.hub import (
     Preparation,
     check_preparation,
     folder_of,
+    listed,
     read_config,
     weights_in,
 )
 from equipoise.encoders.libraries import beside_torchvision, library
-from equipoise.encoders.networks import Weights, take, weights
+from equipoise.encoders.networks import Weights, weights
 from equipoise.encoders.pooling import of_maps, of_tokens
 from equipoise.errors import InvalidEncoder, nearest
 from equipoise.scope import Scope
@@ -65,6 +67,8 @@ _NOT_FOR_CARDS = (
 """Arguments by which timm would fetch or read weights by itself, or give something else."""
 _FREE = ("num_classes", "global_pool", "img_size", "dynamic_img_size", "dynamic_img_pad")
 """Arguments in which a card may differ from a folder: they change no weight."""
+_NOT_NEEDED = ("attn_mask", "mask_token", "relative_position_index", "rope")
+"""In names: what stands for hidden patches in training, and constants that timm works out."""
 _REFUSALS = (AssertionError, AttributeError, KeyError, RuntimeError, TypeError, ValueError)
 
 
@@ -138,8 +142,8 @@ def network(parameters: Mapping[str, object], scope: Scope) -> Network:
     given = _weights(place, card)
     inner = _created(said, card, timm, str(given.path))
     prefix, drop = sorting(dict(said), where=str(given.path))
-    fitting = _fitting(given, inner, prefix, (*drop, *_heads(inner)))
-    take(inner, fitting, where=f"timm's {said['model']}")
+    part = part_of(given, inner.state_dict(), prefix=prefix, drop=(*drop, *_heads(inner)))
+    fill(inner, _fitting(part, inner), where=f"timm's {said['model']}")
     module = joined(inner, _call(inner, card), extra=_EXTRA, family=_FAMILY)
     return Network(
         module=module,
@@ -267,32 +271,63 @@ def _heads(inner: Any) -> tuple[str, ...]:
     return tuple(f"{name}." for name in names)
 
 
-def _fitting(given: Weights, inner: Any, prefix: str, drop: tuple[str, ...]) -> Weights:
+def _fitting(part: Weights, inner: Any) -> Weights:
     """Return the weights under the network's names: as they are, else as timm converts them.
 
     A conversion that changes the shape of anything but positions is not taken: it would load the
     weights of another network.
     """
-    state = {
-        name.removeprefix(prefix): one
-        for name, one in given.tensors.items()
-        if name.startswith(prefix) and not name.removeprefix(prefix).startswith(drop or ("\0",))
-    }
-    bare = Weights(state, given.digest, given.path)
+    state = part.tensors
     convert = getattr(sys.modules[type(inner).__module__], "checkpoint_filter_fn", None)
     if convert is None or _fits(state, inner):
-        return bare
+        return part
     try:
         found = convert(dict(state), inner)
     except (*_REFUSALS, IndexError):
-        return bare  # what does not fit is then named by the names in the file
+        return part  # what does not fit is then named by the names in the file
     changed = [
         name
         for name, one in found.items()
         if name in state and one.shape != state[name].shape and not name.endswith("pos_embed")
     ]
-    converted = Weights(found, given.digest, given.path)
-    return converted if _fits(found, inner) and not changed else bare
+    if changed or not _fits(found, inner):
+        return part
+    _check_all_read(part, found, lambda fewer: convert(fewer, inner))
+    return Weights(found, part.digest, part.path)
+
+
+def _check_all_read(part: Weights, found: Mapping[str, Any], convert: Any) -> None:
+    """Refuse a checkpoint of which a conversion throws tensors away, as those of a text tower.
+
+    A tensor that comes out as it went in was read; any other was if the outcome is another
+    without it.
+    """
+    out = {id(one) for one in found.values()}
+    doubtful = [name for name, one in part.tensors.items() if id(one) not in out]
+    stray = [
+        name
+        for name in doubtful
+        if not any(one in name for one in _NOT_NEEDED)
+        and _same(convert, {n: one for n, one in part.tensors.items() if n != name}, found)
+    ]
+    if stray:
+        raise InvalidEncoder(
+            f"{part.path}: timm's conversion leaves out {listed(stray)}",
+            hint="if the network needs none of them, say how they begin as 'drop' in the card's "
+            "arguments",
+        )
+
+
+def _same(convert: Any, state: dict[str, Any], found: Mapping[str, Any]) -> bool:
+    """Return whether a conversion of fewer tensors comes to the same."""
+    try:
+        other = convert(state)
+    except (*_REFUSALS, IndexError):
+        return False
+    return other.keys() == found.keys() and all(
+        one is found[name] or (one.shape == found[name].shape and bool((one == found[name]).all()))
+        for name, one in other.items()
+    )
 
 
 def _fits(state: Mapping[str, Any], inner: Any) -> bool:
@@ -308,14 +343,13 @@ def _call(inner: Any, card: Card) -> Any:
     where = f"timm's {(card.arguments or {})['model']}"
     if pooling == "pooled":
         return lambda network, images: network(images)
-    last = getattr(inner, "fc_norm", None)
-    if pooling in ("cls", "mean", "cls_mean") and last is not None and list(last.parameters()):
+    if pooling != "flat" and _normalises_later(inner):
         raise InvalidEncoder(
             f"{where}: normalises after it has pooled, which pooling '{pooling}' would leave out",
-            hint="say pooling: pooled, or global_pool: token in the card's arguments",
+            hint="say pooling: pooled, or of a ViT global_pool: token in the card's arguments",
         )
     prefix = int(getattr(inner, "num_prefix_tokens", 0))
-    has_class = prefix > int(getattr(inner, "num_reg_tokens", 0) or 0)
+    has_class = prefix > 0 and getattr(inner, "cls_token", None) is not None
 
     def call(network: Any, images: Any) -> Any:
         found = network.forward_features(images)
@@ -326,3 +360,9 @@ def _call(inner: Any, card: Card) -> Any:
         return of_maps(found, pooling, where=where)
 
     return call
+
+
+def _normalises_later(inner: Any) -> bool:
+    """Return whether weights stand between pooling and the vector, as ConvNeXt's norm does."""
+    parts = (getattr(inner, "fc_norm", None), getattr(getattr(inner, "head", None), "norm", None))
+    return any(list(one.parameters()) for one in parts if hasattr(one, "parameters"))

@@ -11,8 +11,9 @@ from equipoise import registry
 from equipoise.encoders.assembling import Network, arguments_of, encoder_of, joined, sorting
 from equipoise.encoders.building import card_from, checked_parameters, place_of
 from equipoise.encoders.card import Card, Encoder
+from equipoise.encoders.checkpoints import fill
 from equipoise.encoders.libraries import library
-from equipoise.encoders.networks import take, weights
+from equipoise.encoders.networks import weights
 from equipoise.encoders.pooling import of_maps, of_tokens
 from equipoise.errors import InvalidEncoder
 from equipoise.scope import Scope
@@ -93,7 +94,7 @@ def network(parameters: Mapping[str, object], scope: Scope) -> Network:
     tokens, has_class = _tokens(said, str(path))
     inner = _made(name, said, torch)
     given = weights(path, family=_FAMILY, extra=_EXTRA)
-    take(inner, given, prefix=prefix, drop=drop, where=name)
+    fill(inner, given, prefix=prefix, drop=drop, where=name)
     call = _call(card, tokens, has_class, name)
     return Network(
         module=joined(inner, call, extra=_EXTRA, family=_FAMILY),

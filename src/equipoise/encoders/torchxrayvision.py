@@ -12,8 +12,9 @@ from typing import Any
 from equipoise.encoders.assembling import Network, arguments_of, encoder_of, joined, sorting
 from equipoise.encoders.building import card_from, checked_parameters, place_of
 from equipoise.encoders.card import Card, Encoder
+from equipoise.encoders.checkpoints import fill
 from equipoise.encoders.libraries import beside_torchvision, library
-from equipoise.encoders.networks import Weights, take, weights
+from equipoise.encoders.networks import Weights, weights
 from equipoise.encoders.pooling import of_maps
 from equipoise.errors import InvalidEncoder, nearest
 from equipoise.scope import Scope
@@ -104,7 +105,7 @@ def network(parameters: Mapping[str, object], scope: Scope) -> Network:
     inner, call = _created(name, card, xrv)
     given = _weights(path, name)
     unused = next(rest for begin, rest in _UNUSED.items() if name.startswith(begin))
-    take(inner, given, prefix=prefix, drop=(*drop, *unused), where=f"torchxrayvision's {name}")
+    fill(inner, given, prefix=prefix, drop=(*drop, *unused), where=f"torchxrayvision's {name}")
     return Network(
         module=joined(inner, call, extra=_EXTRA, family=_FAMILY),
         card=card,
