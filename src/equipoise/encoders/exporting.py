@@ -16,11 +16,10 @@ import yaml
 
 from equipoise import registry
 from equipoise.encoders import onnx
-from equipoise.encoders.assembling import Network
+from equipoise.encoders.assembling import Network, encoder_of
 from equipoise.encoders.card import Card, Encoder
 from equipoise.encoders.known import Pixels, known_input
 from equipoise.encoders.libraries import library
-from equipoise.encoders.networks import Device, runner
 from equipoise.encoders.preparation import prepared
 from equipoise.errors import InvalidConfiguration, InvalidEncoder, nearest
 from equipoise.scope import Scope
@@ -33,6 +32,8 @@ NETWORKS = {
 """Loader → what makes its network without running it."""
 LEAST = 0.9999
 """Cosine to torch's vectors below which an export is refused."""
+_LONGER = 0.01
+"""Most by which a vector's length may differ from torch's, which a cosine does not see."""
 _OPSET = 18
 _MOST = 2_000_000_000
 """Bytes of weights that fit one file of the format (protobuf ends at 2 GiB)."""
@@ -99,19 +100,22 @@ def exported(made: Network, out: Path, scope: Scope) -> tuple[Encoder, float]:
     Raises
     ------
     InvalidEncoder
-        If torch cannot export it, weights exceed 2 GB, or a cosine is below 0.9999.
+        If the network does not fit its own card or test vector (an export would make a card that
+        says otherwise), torch cannot export it, weights exceed 2 GB, or vectors differ: a cosine
+        below 0.9999, a length by more than 1 %.
     InvalidConfiguration
         If the folder holds something.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InvalidConfiguration(f"{out}: holds something; expected a new folder to export to")
+    first = encoder_of(made, {"device": "cpu", "precision": "float32"}, scope)
     out.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
         card = _card_of(made.card)
         (aside / FILE).write_bytes(_converted(made))
         encoder = onnx.load({"path": str(aside / FILE), "card": _fields(card)}, scope)
-        least = _least_cosine(made, encoder, scope)
+        least = _least_cosine(first, encoder, made)
         _write_card(card, encoder, aside / CARD)
         if out.exists():
             out.rmdir()
@@ -177,18 +181,19 @@ def _without_words(graph: Any) -> None:
                 _without_words(one.g)
 
 
-def _least_cosine(made: Network, encoder: Encoder, scope: Scope) -> float:
-    """Return the least cosine to torch's vectors, refused where it is too low or no number."""
-    run = runner(made.module, Device("cpu", "float32", scope.workers), lambda found: found)
+def _least_cosine(first: Encoder, encoder: Encoder, made: Network) -> float:
+    """Return the least cosine to torch's vectors, refused where they are others or no numbers."""
     pixels = _tried(made.card)
     ours = encoder.embed(pixels).astype(np.float64)
-    theirs = run(_values(pixels, made.card)).astype(np.float64)
-    length = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
-    least = float(np.min((ours * theirs).sum(axis=1) / np.maximum(length, 1e-30)))
-    if not least >= LEAST:
+    theirs = first.embed(pixels).astype(np.float64)
+    lengths = [np.maximum(np.linalg.norm(one, axis=1), 1e-30) for one in (ours, theirs)]
+    least = float(np.min((ours * theirs).sum(axis=1) / (lengths[0] * lengths[1])))
+    longer = float(np.max(np.abs(lengths[0] / lengths[1] - 1.0)))
+    if not (least >= LEAST and longer <= _LONGER):
         raise InvalidEncoder(
             f"{made.where}: the exported file gives other vectors than torch: least cosine "
-            f"{least:.6f}; expected {LEAST} or more",
+            f"{least:.6f}, lengths differ by {longer:.2%}; expected {LEAST} or more, {_LONGER:.0%} "
+            "or less",
             hint=f"embed with loader {made.family} itself",
         )
     return least
@@ -209,7 +214,9 @@ def _values(pixels: Pixels, card: Card) -> Any:
 def _card_of(card: Card) -> Card:
     """Return the card of the file: another loader, nothing that is for the old one."""
     change = {"loader": "onnx", "arguments": None, "output": _OUTPUT, "precision": "float32"}
-    return card.model_copy(update={**change, "test_vector": None})
+    kept = tuple(name for name in card.verified or () if name not in change)
+    seen = {"verified": kept} if card.verified is not None else {}
+    return card.model_copy(update={**change, **seen, "test_vector": None})
 
 
 def _fields(card: Card) -> dict[str, object]:
