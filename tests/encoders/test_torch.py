@@ -74,7 +74,7 @@ def test_a_checkpoint_of_training_gives_the_networks_own_vectors(
     state = {f"module.backbone.{name}": one for name, one in module.state_dict().items()}
     state["decoder.weight"] = torch.zeros(2)
     path = kept(tmp_path, {wrapped: state, "epoch": 3} if wrapped else state)
-    said = {"prefix": "module.backbone.", "prefix_tokens": 1}
+    said = {"prefix": "module.backbone.", "prefix_tokens": 1, "drop": ["decoder."]}
     told = {"card": card(dimension=dimension, pooling=pooling, arguments=said), "path": str(path)}
     close(load(told, Scope()).embed(pixels), theirs(module, call, pixels))
 
@@ -153,11 +153,14 @@ def test_a_pickle_that_would_run_code_is_refused_and_not_run(tmp_path):
     assert not sprung.exists()
 
 
-def test_vectors_that_are_constant_or_no_numbers_are_refused(tmp_path):
+@pytest.mark.parametrize(
+    ("value", "message"), [(float("nan"), "NaN"), (0.0, "give the same vector")]
+)
+def test_vectors_that_are_constant_or_no_numbers_are_refused(tmp_path, value, message):
     state = maps().state_dict()
-    state["0.weight"] = torch.full_like(state["0.weight"], float("nan"))
+    state["0.weight"] = torch.full_like(state["0.weight"], value)
     told = card("mynets:maps", pooling="spatial_mean")
-    with pytest.raises(InvalidEncoder, match="NaN"):
+    with pytest.raises(InvalidEncoder, match=message):
         load({"card": told, "path": str(kept(tmp_path, state))}, Scope())
 
 

@@ -22,6 +22,9 @@ from equipoise.scope import Scope
 Run = Callable[[npt.NDArray[np.generic]], npt.NDArray[np.float32]]
 """From a batch in the card's layout to float32 ``(b, d)``."""
 
+_SAME = 1e-6
+"""Of its length, below which two vectors are the same one."""
+
 
 def checked_parameters(
     parameters: Mapping[str, object],
@@ -165,7 +168,7 @@ def built(
     ------
     InvalidEncoder
         If a grey image gives another number of values, NaN or infinity, or the known image gives
-        something else than the card says.
+        the same as the grey one, or something else than the card says.
 
     Examples
     --------
@@ -183,7 +186,8 @@ def built(
         parts = [_filled(run, prepared(part, card), batch) for part in _parts(pixels, batch)]
         return np.concatenate([*parts, np.empty((0, card.dimension), np.float32)])
 
-    _check_vector(run, card, batch, where)
+    grey = _vector_of_grey(run, card, batch, where)
+    _check_varies(embed(known_input(card))[0], grey, where)
     check_known(card, embed, where=where, precision=precision)
     subject = {
         "file": weights,
@@ -220,8 +224,8 @@ def wrong_dimension(where: str, what: str, found: int, card: Card) -> InvalidEnc
     )
 
 
-def _check_vector(run: Run, card: Card, batch: int | None, where: str) -> None:
-    """See with one grey image that vectors come as the card says."""
+def _vector_of_grey(run: Run, card: Card, batch: int | None, where: str) -> npt.NDArray[np.float32]:
+    """Return the vector of a grey image ``(d,)``, once it comes as the card says."""
     grey = np.full_like(known_input(card), 128)
     found = _filled(run, prepared(grey, card), batch)
     if found.shape != (1, card.dimension):
@@ -230,6 +234,21 @@ def _check_vector(run: Run, card: Card, batch: int | None, where: str) -> None:
         )
     if not np.isfinite(found).all():
         raise InvalidEncoder(f"{where}: a grey image gives NaN or infinity; expected numbers")
+    vector: npt.NDArray[np.float32] = found[0]
+    return vector
+
+
+def _check_varies(
+    known: npt.NDArray[np.float32], grey: npt.NDArray[np.float32], where: str
+) -> None:
+    """Refuse an encoder that does not tell the known image from a grey one."""
+    off = float(np.linalg.norm(known.astype(np.float64) - grey))
+    if off <= _SAME * float(np.linalg.norm(grey)):
+        raise InvalidEncoder(
+            f"{where}: a grey image and one with ramps and a square give the same vector; expected "
+            "vectors that tell images apart",
+            hint="see whether the weights are trained ones, and pooling in the card",
+        )
 
 
 def _parts(pixels: npt.NDArray[np.uint8], batch: int | None) -> Iterator[npt.NDArray[np.uint8]]:
