@@ -5,6 +5,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from equipoise.encoders import catalogue  # noqa: E402
+from equipoise.encoders.card import load as load_card  # noqa: E402
 from equipoise.encoders.libraries import beside_torchvision  # noqa: E402
 from equipoise.encoders.timm import load  # noqa: E402
 from equipoise.errors import InvalidEncoder, MissingExtra  # noqa: E402
@@ -118,6 +120,15 @@ def test_an_encoder_of_mae_is_taken_without_its_decoder(tmp_path):
     encoder = load({"card": card(told, pooling="mean"), "path": str(path)}, Scope())
     wanted = vectors(module, lambda m, x: m.forward_features(x)[:, 1:].mean(1), pixels)
     close(encoder.embed(pixels), wanted)
+
+
+@pytest.mark.parametrize("name", ["cfp", "oct", "meh", "shanghai"])
+def test_the_cards_of_retfound_name_the_decoder_of_mae(tmp_path, name):
+    _, path = mae(tmp_path)
+    theirs = load_card(catalogue.path(f"retfound-mae-{name}"))
+    told = {**FAMILIES["vit"], "drop": theirs.arguments["drop"]}
+    wanted = card(told, pooling=theirs.pooling)
+    assert load({"card": wanted, "path": str(path)}, Scope()).dimension == 32
 
 
 def test_a_decoder_that_the_card_does_not_name_is_refused(tmp_path):

@@ -365,4 +365,4 @@ def _call(inner: Any, card: Card) -> Any:
 def _normalises_later(inner: Any) -> bool:
     """Return whether weights stand between pooling and the vector, as ConvNeXt's norm does."""
     parts = (getattr(inner, "fc_norm", None), getattr(getattr(inner, "head", None), "norm", None))
-    return any(list(one.parameters()) for one in parts if hasattr(one, "parameters"))
+    return any(list(one.parameters()) for one in parts if one is not None)
