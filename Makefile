@@ -24,7 +24,7 @@ $(VENV)/federate $(VENV)/train: $(VENV)/core $(SOURCE)
 	touch $@
 
 $(VENV)/all: $(VENV)/core $(SOURCE)
-	$(PIP) -e '.[test,check,train,serve,federate,plot,stream]'
+	$(PIP) -e '.[test,check,train,serve,federate,plot,stream,hub,cxr,volumes,openvino]'
 	touch $@
 
 demo: $(VENV)/core

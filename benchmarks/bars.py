@@ -92,13 +92,15 @@ def measured(
 def command(path: Path, *more: str) -> tuple[float, float, float]:
     """Return CPU and wall seconds and peak MB of the command, nothing warm but the files."""
     by = [word for name, some in LEVELS.items() for word in ("--by", f"{name}={','.join(some)}")]
-    folder = tempfile.mkdtemp(prefix="bars-")
+    folder = path.with_name(f"audit-{path.stem}")
     words = [sys.executable, "-m", "equipoise", "audit", str(path), *by, "--threshold", "0.5"]
     found = []
     for _ in range(5):
         start = time.perf_counter()
         process = subprocess.Popen(
-            [*words, "--out", folder, *more], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [*words, "--out", str(folder), *more],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         _, status, usage = os.wait4(process.pid, 0)
         assert status == 0, "the command failed"
@@ -135,9 +137,9 @@ def bytes_of(n: int, findings: int) -> int:
     return n * (findings * 5 + 4 + 1)
 
 
-def rows(asked: argparse.Namespace) -> list[str]:
-    """Return the table in Markdown."""
-    folder, speed = Path(tempfile.mkdtemp(prefix="bars-")), bandwidth()
+def rows(asked: argparse.Namespace, folder: Path) -> list[str]:
+    """Return the table in Markdown; the data are written into a folder."""
+    speed = bandwidth()
     lines = [
         "| work | CPU s | wall s | peak MB | bar | MB read | floor s |",
         "|---|--:|--:|--:|--:|--:|--:|",
@@ -175,10 +177,10 @@ def rows(asked: argparse.Namespace) -> list[str]:
         what = "100 M × 1 finding streamed, clustered"
         line(what, cpu, None, peak, "≤ 9, ≤ 600 MB", bytes_of(100_000_000, 1))
     if asked.command:
-        path = next(written(1_000_000, 1, folder).iterdir())
+        path = next(written(1_000_000, 1, folder).glob("*.parquet"))
         what = "`equipoise audit`, 1 M × 1 finding, whole process"
         line(what, *command(path), "≤ 3 CPU", bytes_of(1_000_000, 1))
-        path = next(written(10_000, 14, folder).iterdir())
+        path = next(written(10_000, 14, folder).glob("*.parquet"))
         what = "`equipoise audit`, 10 k × 14 findings, whole process"
         line(what, *command(path), "≤ 2 wall", bytes_of(10_000, 14))
     lines += ["", f"Bandwidth of a sum, one core: {speed / 1e9:.1f} GB/s; {platform.machine()}."]
@@ -193,7 +195,8 @@ def main() -> None:
     asked = ask.parse_args()
     if not any(vars(asked).values()):
         asked.million = asked.stream = asked.command = True
-    print("\n".join(rows(asked)))
+    with tempfile.TemporaryDirectory(prefix="bars-") as folder:
+        print("\n".join(rows(asked, Path(folder))))
 
 
 if __name__ == "__main__":

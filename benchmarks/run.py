@@ -146,11 +146,18 @@ def engine() -> list[str]:
 
 def families() -> list[str]:
     """Return the simulated coverage of whole families, and power."""
-    return [
-        "## Simultaneous intervals, false alarms and power",
-        "",
-        *_printed("families.py", "600"),
-    ]
+    head = ["## Simultaneous intervals, false alarms and power", "", *FAMILIES_SAID]
+    return [*head, *_printed("families.py", "600")]
+
+
+FAMILIES_SAID = [
+    "Six groups of two attributes crossed, 60 patients with the finding and 240 without in each, "
+    "AUROC, sensitivity, specificity and PPV in one call; 600 draws a row, so 0.95 has a "
+    "Monte-Carlo standard error of 0.009 (300 draws below, 0.013). Width is of one pointwise "
+    "interval, beside DeLong's with images taken as independent, which is too narrow where a "
+    "patient has several.",
+    "",
+]
 
 
 def _printed(script: str, *words: str) -> list[str]:
@@ -161,14 +168,15 @@ def _printed(script: str, *words: str) -> list[str]:
 
 def coverage() -> list[str]:
     """Return the simulated coverage of the intervals."""
-    words = [sys.executable, str(ROOT / "benchmarks" / "coverage.py"), "400"]
+    words = [sys.executable, str(ROOT / "benchmarks" / "coverage.py"), "1500"]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     return ["## Coverage of the pointwise 95 % intervals", "", _SAID, "", *done.stdout.splitlines()]
 
 
 _SAID = (
-    "400 draws a row, so a figure of 0.95 has a Monte-Carlo standard error of 0.011. Positives and "
-    "negatives are patients; correlation is between the scores of a patient's images."
+    "1,500 draws a row, so a figure of 0.95 has a Monte-Carlo standard error of 0.006; in all rows "
+    "the engine calls the groups assessable. Positives and negatives are patients; correlation is "
+    "between the scores of a patient's images."
 )
 
 

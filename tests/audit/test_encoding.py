@@ -162,6 +162,21 @@ def test_levels_from_the_data_make_every_row_exploratory_and_an_undeclared_one_i
         encoding(embeddings, cohort, by={"sex": ["F"]}, finding="edema")
 
 
+def test_an_attribute_of_which_no_level_is_known_is_an_error_and_no_gap():
+    embeddings, cohort = drawn(rng(11), 80)
+    nobody = cohort.with_columns(sex=pl.lit("unknown"))
+    with pytest.raises(InvalidTable, match="attribute 'sex' has no level but 'unknown'"):
+        encoding(embeddings, nobody, by={"sex": ["unknown"]}, finding="edema")
+
+
+def test_progress_counts_each_probe_and_ends_with_all():
+    told = []
+    cohort = drawn(rng(11), 80)
+    encoding(*cohort, by=SEX, finding="edema", progress=lambda *n: told.append(n))
+    # The finding, then both levels, then the attribute dealt anew.
+    assert told == [(1, 4), (3, 4), (4, 4)]
+
+
 def test_an_embedded_image_that_is_not_in_the_cohort_is_an_error():
     embeddings, cohort = drawn(rng(12), 80)
     with pytest.raises(InvalidTable, match="1 images are not in the cohort, as '00000'"):

@@ -1,4 +1,4 @@
-"""How many patients a verdict needs: exact sums, a published table, and the engine itself."""
+"""How many patients a verdict needs: exact sums, known variances, and the engine itself."""
 
 import subprocess
 import sys
@@ -67,11 +67,29 @@ def test_a_chance_is_that_of_the_engine_itself() -> None:
     assert chance_of(asked, "gap", n) == pytest.approx(seen, abs=0.06)
 
 
-def test_an_auroc_needs_about_what_hanley_and_mcneil_say() -> None:
-    # Table IV of Hanley & McNeil 1982: 0.9 against 0.8, one-sided 5 %, power 80 %, independent:
-    # 120 with and 120 without; here two-sided 5 % needs more.
+def test_an_auroc_needs_what_the_variance_of_hanley_and_mcneil_gives() -> None:
+    # For large n the variance of an AUROC A is (A/(2-A) + 2A^2/(1+A) - 2A^2) / n, n of each class.
+    spread = sum(a / (2 - a) + 2 * a**2 / (1 + a) - 2 * a**2 for a in (0.8, 0.9))
+    normal = (1.959964 + 0.841621) ** 2 * spread / 0.1**2
     found = needed(metric="auroc", expected=0.9, gap=0.1, chance=0.8)
-    assert 120 < found < 200
+    assert normal < found < 1.04 * normal  # Student's t asks for a little more
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"expected": 0.85, "floor": 0.8},
+        {"expected": 0.9, "floor": 0.8},
+        {"expected": 0.95, "floor": 0.9},
+        {"expected": 0.9, "gap": 0.1},
+        {"expected": 0.85, "margin": 0.1},
+    ],
+)
+def test_no_number_from_the_answer_on_falls_short(told: dict[str, float]) -> None:
+    asked = audit.Expected.model_validate(told)
+    question = next(name for name in told if name != "expected")
+    short = [n for n in range(10, 801) if chance_of(asked, question, n) < asked.chance]
+    assert needed(**told) == short[-1] + 1
 
 
 def test_more_is_needed_for_less_and_for_more_at_once() -> None:
@@ -105,7 +123,20 @@ def test_the_command_prints_what_is_needed() -> None:
     told = ("--expected", "0.9", "--floor", "0.8", "--prevalence", "0.1")
     done = command("power", *told)
     assert done.returncode == 0
-    assert "870" in done.stdout
+    assert "860" in done.stdout
     done = command("power", "--expected", "1.9", "--floor", "0.8")
     assert done.returncode == 2
     assert "expected" in done.stderr
+
+
+def test_a_curve_has_the_chance_of_every_question_at_every_number() -> None:
+    asked = audit.Expected(expected=0.9, floor=0.8, gap=0.2)
+    curve = audit.power_curve(asked, [50, 86])
+    assert curve.select("question", "patients").rows() == [
+        ("floor", 50), ("floor", 86), ("gap", 50), ("gap", 86)
+    ]  # fmt: skip
+    assert curve["chance"].to_list() == [
+        chance_of(asked, question, n) for question in ("floor", "gap") for n in (50, 86)
+    ]
+    with pytest.raises(InvalidConfiguration, match="9 patients; expected 10 to 50000"):
+        audit.power_curve(asked, [50, 9])

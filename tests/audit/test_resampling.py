@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 
 from equipoise import audit
+from equipoise.errors import InvalidConfiguration
 from tests.metrics.made import SMALL, people
 
 BY = {"group": ["A", "B"]}
@@ -48,3 +49,10 @@ def test_replicates_without_a_value_are_counted_and_not_replaced() -> None:
     some = found.filter(pl.col("method").str.contains("without a value"))
     assert some.height
     assert found.filter(status="assessed")["value"].null_count() == 0
+
+
+def test_replicates_refuse_a_case_mix_that_they_would_not_apply() -> None:
+    rows = pl.DataFrame({"sex": ["F", "M"] * 20, "label": [1, 1, 0, 0] * 10, "score": [0.5] * 40})
+    chosen = audit.Options(standardise=[{"sex": {"F": 0.5, "M": 0.5}}])
+    with pytest.raises(InvalidConfiguration, match=r"options\.standardise declares 1"):
+        audit.bootstrapped(rows, by={"sex": ["F", "M"]}, patient=None, options=chosen)

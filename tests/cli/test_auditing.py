@@ -1,5 +1,6 @@
 """The command ``audit`` beyond a small table: streams, pictures, label error."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +18,7 @@ def command(*words: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        env={"COLUMNS": "200", "PATH": ""},
+        env={**os.environ, "COLUMNS": "200"},
     )
 
 
@@ -53,6 +54,28 @@ def test_figures_and_label_errors_are_written_and_bound_in_the_evidence(
     assert "figures/roc-x-predictions.svg" in (out / "evidence.json").read_text()
     found = pl.read_csv(out / "tipping.csv")
     assert set(found["target"]) == {"vanishes"}
+    whole = pl.read_parquet(out / "tipping.parquet")
+    assert whole.columns == found.columns
+    assert whole["share"].to_list() == found["share"].to_list()
+    assert '"tipping.parquet"' in (out / "evidence.json").read_text()
+
+
+def test_a_margin_says_too_what_would_change_the_verdict(predictions: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    told = (*BY, "--metric", "sensitivity")
+    done = command(str(predictions), *told, "--tipping", "--margin", "0.1", "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    assert "the gap would vanish" in done.stdout
+    assert "the verdict would change" in done.stdout
+    assert set(pl.read_parquet(out / "tipping.parquet")["target"]) == {"vanishes", "verdict"}
+    assert '"margin":0.1' in (out / "evidence.json").read_text().replace(" ", "")
+
+
+def test_a_margin_without_label_error_or_out_of_range_is_refused(predictions: Path) -> None:
+    alone = command(str(predictions), *BY, "--margin", "0.1")
+    assert (alone.returncode, "expected --tipping" in alone.stderr) == (2, True)
+    wide = command(str(predictions), *BY, "--tipping", "--margin", "1.5")
+    assert (wide.returncode, "margin 1.5; expected it in (0, 1)" in wide.stderr) == (2, True)
 
 
 def test_a_stream_prints_what_memory_prints(predictions: Path, tmp_path: Path) -> None:

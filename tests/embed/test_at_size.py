@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from equipoise import embed, tables
-from equipoise.embed import sharing
+from equipoise.embed import opening, sharing
 from equipoise.embed.ahead import ahead
 from equipoise.embed.sources import pixel_rows
 from equipoise.errors import InvalidConfiguration, InvalidEncoder, InvalidImage, InvalidInput
@@ -415,7 +415,7 @@ def test_a_rank_takes_the_gpu_of_its_number_only_where_one_is_asked_for():
 
     def load(device, local_rank, world_size):
         options = embed.Options(shard_size=5, parameters={"device": device} if device else {})
-        return embed._device(options, Scope(local_rank=local_rank, world_size=world_size))
+        return opening.device_of(options, Scope(local_rank=local_rank, world_size=world_size))
 
     seen = [load("cuda", 3, 4), load("cuda", 0, 1), load("cpu", 3, 4), load(None, 3, 4)]
     assert seen == [{"device": "cuda:3"}, {}, {}, {}]

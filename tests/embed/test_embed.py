@@ -8,11 +8,12 @@ import pytest
 
 from equipoise import embed, evidence, tables
 from equipoise.embed import shards
-from equipoise.encoders import Encoder, card_of
+from equipoise.encoders import Encoder, card_of, catalogue
 from equipoise.errors import (
     InvalidConfiguration,
     InvalidEncoder,
     InvalidTable,
+    Refused,
     StorageFailure,
     UnknownName,
 )
@@ -212,6 +213,46 @@ def test_the_stage_says_which_encoder_made_the_vectors(tmp_path):
     assert (card["licence"], card["training_data"]) == ("Apache-2.0", "none")
 
 
+BARRED = {
+    "research_only": True,
+    "clauses": {"research_only": "card, 'Uses': not for patients"},
+}
+
+
+@pytest.mark.parametrize("use", ["clinical", "commercial"])
+def test_a_use_that_the_licence_forbids_is_refused_before_an_image_is_read(tmp_path, use):
+    stage(tmp_path / "first")
+    asked = {"path": "tiny.onnx", "card": {**FIELDS, "licence": "its own", "terms": BARRED}}
+    folder = tmp_path / "first"
+    for name in ("images.parquet", "images.npy"):
+        (folder / "images" / name).unlink()
+    (folder / "cohort" / "cohort.parquet").unlink()
+    inputs = {name: folder / name for name in ("cohort", "images")}
+    chosen = embed.Options(encoder="onnx", parameters=asked, use=use)
+    with pytest.raises(Refused, match=rf"{use} use is ruled out by its licence.*not for patients"):
+        embed.run(chosen, inputs, folder / "out", Scope(base=folder))
+
+
+def test_the_use_is_research_if_not_said_and_stands_beside_the_vectors(tmp_path):
+    result = stage(tmp_path / "plain")
+    assert result["use"] == "research"
+    assert "licence_notes" not in result
+    card = {**FIELDS, "licence": "its own"}
+    asked = {"parameters": {"path": "tiny.onnx", "card": card}, "use": "clinical"}
+    result = stage(tmp_path / "clinical", **asked)
+    assert (
+        tables.metadata(tmp_path / "clinical" / "out" / "embeddings.parquet")["use"] == "clinical"
+    )
+    (note,) = result["licence_notes"]
+    assert note.endswith("allows clinical use is not known")
+
+
+def test_a_card_of_the_catalogue_is_a_source_too(tmp_path):
+    options = embed.Options(encoder="onnx", parameters={"path": "a.onnx", "card": "uni"})
+    found = embed.sources(options, Scope(base=tmp_path))
+    assert found["card"] == catalogue.path("uni")
+
+
 def test_a_second_run_from_the_cache_gives_the_same_bytes_and_result(tmp_path):
     first = stage(tmp_path)
     before = (tmp_path / "out" / "embeddings.parquet").read_bytes()
@@ -227,7 +268,7 @@ def test_the_files_of_an_encoder_are_its_sources(tmp_path):
 
 
 def test_an_unknown_encoder_names_the_nearest():
-    words = "no encoder 'onx'; known: demo, filterbank, onnx"
+    words = "no encoder 'onx'; known: demo, fastest, filterbank, onnx, "
     with pytest.raises(UnknownName, match=words) as caught:
         embed.loaded(embed.Options(encoder="onx"), Scope())
     assert caught.value.hint == "did you mean 'onnx'?"

@@ -42,6 +42,10 @@ def predictions(levels: Sequence[str], *, seed: int = 0, n: int = 700) -> pl.Dat
 
 
 def estimates(levels: Sequence[str] = ("F", "M", "other")) -> pl.DataFrame:
+    return audited(levels).estimates
+
+
+def audited(levels: Sequence[str] = ("F", "M", "other")) -> metrics.Estimated:
     frame = predictions(levels)
     table = metrics.subgroups({"sex": [*levels, "unknown"]})
     points = pl.DataFrame(
@@ -55,12 +59,13 @@ def estimates(levels: Sequence[str] = ("F", "M", "other")) -> pl.DataFrame:
         candidate="plain",
         draws=2000,
     )
-    return metrics.estimate(people, table, plan).estimates
+    return metrics.estimate(people, table, plan)
 
 
 def material(levels: Sequence[str] = ("F", "M", "other"), *, text: str = "plain text") -> Material:
     """Return everything, with `text` wherever data may put a text."""
-    table = estimates(levels)
+    made = audited(levels)
+    table = made.estimates
     verdict = gate.judge(table, policies.validated({**POLICY, "name": text})).as_json()
     return Material(
         estimates=table,
@@ -76,15 +81,33 @@ def material(levels: Sequence[str] = ("F", "M", "other"), *, text: str = "plain 
         power=power(text),
         shift=shift(text),
         monitoring=monitoring(text),
-        embeddings={"encoder": text, "card": {"licence": "not available", text: text}},
+        embeddings={"encoder": text, "use": text, "card": card(text)},
         cohort={"patient_means": "patient"},
         operating_points=_points(text),
+        counts=made.counts,
         attrition=_attrition(text),
         chain=[
             Link("audit", text, "cd" * 32, {text: "ef" * 32}, {text: "01" * 32}, {text: "1"}),
             Link("", "gate", "23" * 32),
         ],
     )
+
+
+def card(text: str) -> Mapping[str, object]:
+    """Return what an encoder's card says, with `text` wherever it may put a text."""
+    return {
+        "name": text,
+        "licence": "not available",
+        text: text,
+        "populations": [{"dataset": text, "country": text, "people": text, "source": text}],
+        "documented_bias": [{"finding": text, "source": text}],
+        "terms": {
+            "non_commercial": True,
+            "share_conditions": text,
+            "clauses": {"non_commercial": text},
+        },
+        "verified": [text],
+    }
 
 
 def pretraining(text: str) -> Mapping[str, object]:

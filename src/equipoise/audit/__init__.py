@@ -8,7 +8,8 @@ from equipoise.audit.encoding import Probing, encoding
 from equipoise.audit.mixing import below
 from equipoise.audit.options import Options
 from equipoise.audit.pairing import unpaired
-from equipoise.audit.powering import Expected, power
+from equipoise.audit.powering import Expected, power, power_curve
+from equipoise.audit.prompts import prompt_estimates, prompt_sensitivity
 from equipoise.audit.resampling import bootstrapped
 from equipoise.audit.slices import Slices, Slicing, slices
 from equipoise.audit.slicing import Rule, load_rule, save_rule
@@ -46,6 +47,9 @@ __all__ = [
     "from_arrays",
     "load_rule",
     "power",
+    "power_curve",
+    "prompt_estimates",
+    "prompt_sensitivity",
     "read_predictions",
     "reweighted",
     "run",

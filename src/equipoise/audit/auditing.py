@@ -156,6 +156,7 @@ def prepared(
     >>> prepared(rows, {"sex": ["F"]}, None, None, None, Options())[1].height
     2
     """
+    _check_by(by)
     everyone = read_predictions(predictions)
     frame = of_split(everyone, chosen.split, patient)
     names = list(by)
@@ -166,6 +167,8 @@ def prepared(
     points = points_of(operating_points, rows, tune)
     frame = with_attributes(frame, by)
     levels, exploratory = declared_levels(frame, by)
+    # The model was fitted or chosen on the other splits.
+    exploratory |= "split" in frame.columns and bool((frame["split"] != "test").any())
     table = metrics.subgroups(
         levels, order=chosen.intersections, exploratory=exploratory, sets=chosen.sets
     )
@@ -200,8 +203,8 @@ def estimated(
 
     Raises
     ------
-    InvalidTable
-        If a finding is absent.
+    InvalidTable, InvalidConfiguration
+        If a finding is absent or asked for twice, or no metric can be had without a threshold.
 
     Examples
     --------
@@ -211,6 +214,7 @@ def estimated(
     >>> made.counts["sex", "n_positive"].rows()
     [(None, 1), ('F', 1)]
     """
+    _check_asked(options, points)
     known = findings_of(frame)
     for finding in options.findings or []:
         if finding not in known:
@@ -246,6 +250,36 @@ def estimated(
     named = options.model_copy(update={"candidate": candidate})
     both = beside(made.estimates, frame, table, options=named, patient=patient, points=points)
     return replace(made, estimates=both)
+
+
+def _check_by(by: object) -> None:
+    """Refuse attributes and levels that are not lists of words: a word is a list of its letters."""
+    if isinstance(by, str) or not by:
+        raise InvalidConfiguration(
+            f"audit: no attribute to audit by in {by!r}; expected a list of attributes, or "
+            "attribute → levels, as {'sex': ['F', 'M']}"
+        )
+    levels = by.items() if isinstance(by, Mapping) else ()
+    for name, some in levels:
+        if isinstance(some, str) or not all(isinstance(level, str) for level in some or ()):
+            raise InvalidConfiguration(
+                f"audit: attribute '{name}' has the levels {some!r}; expected a list of texts, as "
+                "['F', 'M'], or None"
+            )
+
+
+def _check_asked(options: Options, points: pl.DataFrame | None) -> None:
+    """Refuse a finding asked for twice, and metrics none of which can be had without a point."""
+    named = options.findings or []
+    twice = [name for name in named if named.count(name) > 1]
+    if twice:
+        raise InvalidConfiguration(f"audit: finding '{twice[0]}' is asked for twice")
+    if points is None and all(metrics.metric(name).thresholded for name in options.metrics):
+        raise InvalidConfiguration(
+            "audit: every metric asked for needs an operating point, and there is none: "
+            f"{', '.join(options.metrics)}",
+            hint="state one, as --threshold 0.5, or choose one with --rule",
+        )
 
 
 def check_patient(frame: pl.DataFrame, patient: str | None) -> None:

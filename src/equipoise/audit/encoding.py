@@ -5,7 +5,7 @@ attribute dealt out anew among the patients, which must not be. That an attribut
 not say that a model uses it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -25,6 +25,7 @@ from equipoise.splits import patient_folds, patient_strata
 Texts = npt.NDArray[np.str_]
 Role = Literal["attribute", "positive control", "negative control"]
 Declared = Mapping[str, Sequence[str] | None] | Sequence[str]
+Progress = Callable[[int, int], None]
 
 _SCHEMA = {
     "finding": pl.String(),
@@ -101,6 +102,7 @@ def encoding(
     finding: str,
     patient: str = "patient_id",
     options: Probing | None = None,
+    progress: Progress | None = None,
 ) -> pl.DataFrame:
     """Return how well a probe reads each attribute from embeddings, with controls beside it.
 
@@ -125,6 +127,8 @@ def encoding(
         The column that says whose image it is.
     options
         Folds, penalty, minimum numbers, seed.
+    progress
+        Told how many probes of how many were fitted.
 
     Returns
     -------
@@ -167,8 +171,14 @@ def encoding(
     levels, exploratory = levels_declared(there.rows, by)
     rng = np.random.default_rng(chosen.seed)
     rows: list[Mapping[str, object]] = []
+    # The finding, and of each attribute its known levels and the control.
+    total = 1 + sum(1 + sum(one != UNKNOWN for one in known) for known in levels.values())
+    done = 0
     for asked in _all_asked(there, levels, chosen, rng):
         read = [_read(there, asked, level, chosen) for level in asked.levels]
+        done += len(read)
+        if progress is not None:
+            progress(done, total)
         if len(read) == 2 and read[0].lacking is None:
             # The probe of one level against one other is that of the other, turned round.
             read[1] = _Read(read[1].level, -read[0].score, ~read[0].truth, None)
@@ -232,6 +242,10 @@ def _all_asked(
     yield _asked(there, (there.finding, "positive control", ("present",)), label, options)
     for name, declared in levels.items():
         known = tuple(level for level in declared if level != UNKNOWN)
+        if not known:
+            raise InvalidTable(
+                f"cohort: attribute '{name}' has no level but '{UNKNOWN}'; expected one to be read"
+            )
         level = np.array(there.rows[name].to_list(), dtype=np.str_)
         yield _asked(there, (name, "attribute", known), level, options)
         anew = dealt_anew(level, there.patient, rng)

@@ -1,7 +1,9 @@
 """The operating points of an audit: stated, given in a table, or chosen on other rows by a rule."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Real
 
 import polars as pl
 
@@ -9,6 +11,8 @@ from equipoise.errors import InvalidConfiguration, InvalidTable, nearest
 from equipoise.metrics.points import Rule, check_apart, operating_points, rule
 from equipoise.metrics.reading import Source, of_split, read_predictions
 from equipoise.tables import findings as findings_of
+
+_log = logging.getLogger(__name__)
 
 Points = pl.DataFrame | Mapping[str, float | str]
 
@@ -50,7 +54,8 @@ def points_of(given: Points | None, rows: Rows, tune: Source | None) -> pl.DataF
     Raises
     ------
     InvalidTable
-        If a threshold is outside [0, 1], or was chosen on rows that are audited.
+        If a threshold is outside [0, 1], was chosen on rows that are audited, or none is of a
+        finding that was predicted.
     InvalidConfiguration
         If there is no such rule, or nothing for it to choose on.
 
@@ -64,7 +69,7 @@ def points_of(given: Points | None, rows: Rows, tune: Source | None) -> pl.DataF
         return None
     if isinstance(given, pl.DataFrame):
         _check_chosen_on(given, rows)
-        return checked(given)
+        return _of_known(checked(given), findings_of(rows.audited))
     stated = {name: said for name, said in given.items() if not isinstance(said, str)}
     rules = {name: rule(said) for name, said in given.items() if isinstance(said, str)}
     parts = [_stated(stated, rows.audited)]
@@ -95,23 +100,53 @@ def checked(points: pl.DataFrame) -> pl.DataFrame:
                 f"operating points: no column '{name}'; got {points.columns}",
                 hint=nearest(name, points.columns),
             )
-    bad = points.filter(~pl.col("threshold").cast(pl.Float64).is_finite().fill_null(value=False))
+    number = pl.col("threshold").cast(pl.Float64, strict=False)
+    unnamed = points["operating_point"].null_count()
+    if unnamed:
+        raise InvalidTable(
+            f"operating points: column 'operating_point': {unnamed} nulls; expected none"
+        )
+    bad = points.filter(~number.is_finite().fill_null(value=False))
     if bad.height:
         raise InvalidTable(
             f"operating points: {bad.height} thresholds are no numbers, as {bad['threshold'][0]}"
         )
     # A threshold that calls nobody lies a hair above the highest score, which may be 1.
-    outside = points.filter(~pl.col("threshold").cast(pl.Float64).is_between(0, 1 + 1e-6))
+    outside = points.filter(~number.is_between(0, 1 + 1e-6))
     if outside.height:
         raise InvalidTable(
             f"operating points: {outside.height} thresholds outside [0, 1], "
             f"as {outside['threshold'][0]}",
             hint="scores lie in [0, 1], so 20 % is 0.2",
         )
+    return points.with_columns(number)
+
+
+def _of_known(points: pl.DataFrame, known: list[str]) -> pl.DataFrame:
+    """Return the points, once it is said which are of findings that nobody predicted."""
+    named = points["finding"].cast(pl.String)
+    stray = named.filter(~named.is_in(known).fill_null(value=False)).unique().sort()
+    if stray.len() and not named.is_in(known).any():
+        raise InvalidTable(
+            f"operating points: none is of a finding of the predictions, as {stray[0]!r}; "
+            f"findings: {', '.join(known)}",
+            hint=nearest(str(stray[0]), known),
+        )
+    if stray.len():
+        _log.warning(
+            "operating points: %d findings are not among the predictions and have no effect, as %r",
+            stray.len(),
+            stray[0],
+        )
     return points
 
 
 def _stated(said: Mapping[str, float], frame: pl.DataFrame) -> pl.DataFrame:
+    for name, threshold in said.items():
+        if isinstance(threshold, bool) or not isinstance(threshold, Real):
+            raise InvalidTable(
+                f"operating points: the threshold of '{name}' is {threshold!r}; expected a number"
+            )
     text = pl.String()
     return pl.DataFrame(
         [

@@ -8,6 +8,7 @@ from equipoise import metrics
 from equipoise.audit.auditing import prepared
 from equipoise.audit.options import Options
 from equipoise.audit.points import Points
+from equipoise.errors import InvalidConfiguration
 from equipoise.metrics.bootstrapped import bootstrapped as resampled
 from equipoise.metrics.reading import Source
 from equipoise.metrics.samples import patient_ids
@@ -38,7 +39,7 @@ def bootstrapped(
     Raises
     ------
     InvalidTable, InvalidConfiguration
-        As of `estimates`, and if thresholds differ by fold.
+        As of `estimates`, and if thresholds differ by fold or a case mix is declared.
 
     Examples
     --------
@@ -51,6 +52,12 @@ def bootstrapped(
     (None, 'average_precision', 'pointwise')
     """
     chosen = options or Options()
+    if chosen.standardise:
+        raise InvalidConfiguration(
+            f"bootstrapped: options.standardise declares {len(chosen.standardise)} case mix(es), "
+            "which replicates do not estimate; expected none",
+            hint="leave it out here, or estimate at a case mix with `estimates`",
+        )
     frame, table, points = prepared(predictions, by, patient, operating_points, None, chosen)
     people = metrics.population(
         frame, table, patient=patient, points=points, findings=chosen.findings

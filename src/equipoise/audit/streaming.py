@@ -95,8 +95,13 @@ def streamed(
     if chosen.standardise:
         raise InvalidConfiguration("audit: a stream cannot be standardised to a case mix")
     levels = _declared(by)
-    table = metrics.subgroups(levels, order=chosen.intersections, sets=chosen.sets)
     shards = streams.shards(paths)
+    # The model was fitted or chosen on the other splits.
+    divided = "split" in streams.schema_of(shards[0]).names
+    other = divided and chosen.split not in {None, "test"}
+    table = metrics.subgroups(
+        levels, order=chosen.intersections, exploratory=other, sets=chosen.sets
+    )
     findings = _findings(streams.findings_in(streams.schema_of(shards[0])), chosen.findings)
     points = _table(operating_points, findings)
     rng = np.random.default_rng(chosen.seed)

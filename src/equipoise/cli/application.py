@@ -6,7 +6,19 @@ from typing import Annotated
 import typer
 
 from equipoise import __version__
-from equipoise.cli import accepting, auditing, comparing, federating, powering, serving, studies
+from equipoise.cli import (
+    accepting,
+    auditing,
+    cataloguing,
+    comparing,
+    encoding,
+    federating,
+    powering,
+    prompting,
+    serving,
+    slicing,
+    studies,
+)
 from equipoise.study.titles import TITLES
 
 _HELP = """Fairness of foundation models in medical imaging: from the first image to a verdict.
@@ -56,6 +68,15 @@ def application(words: Sequence[str]) -> typer.Typer:
             _add_stage(app, kind, named, _STAGES)
     app.command(rich_help_panel=_STAGES)(comparing.compare)
     app.command(rich_help_panel=_STAGES)(powering.power)
+    app.command(rich_help_panel=_STAGES)(encoding.encoding)
+    app.command(rich_help_panel=_STAGES)(slicing.slices)
+    app.add_typer(
+        cataloguing.commands(),
+        name="encoders",
+        help="Models that have a card: who they learnt from, what their licence allows.",
+        rich_help_panel=_STAGES,
+    )
+    app.command(rich_help_panel=_STAGES)(prompting.zeroshot)
     return app
 
 

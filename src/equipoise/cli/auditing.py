@@ -123,6 +123,13 @@ def audit(
     tipping: Annotated[
         bool, typer.Option(help="Say how much label error in a group would overturn its gap.")
     ] = False,
+    margin: Annotated[
+        float | None,
+        typer.Option(
+            help="With --tipping: how large a gap is tolerated, as 0.05; says too what would "
+            "change the verdict."
+        ),
+    ] = None,
     standardise: Annotated[
         list[str] | None,
         typer.Option(
@@ -136,10 +143,13 @@ def audit(
 ) -> None:
     """Count and estimate performance for every declared subgroup."""
     from equipoise import audit as engine
+    from equipoise.cli.leaving import both
     from equipoise.cli.standardising import mixes_said, show_standardised
     from equipoise.cli.streaming import drawings, streamed
     from equipoise.cli.tabulating import show, show_points, show_tipping
 
+    if margin is not None and not tipping:
+        raise InvalidConfiguration("--margin: says what label error would do; expected --tipping")
     options = _options(
         reference=reference,
         intersections=intersect,
@@ -169,16 +179,16 @@ def audit(
     show(found, exploratory=None in levels.values())
     for one in at_mixes:
         show_standardised(made.estimates, one)
-    tipped = show_tipping(made) if tipping else None
+    tipped = show_tipping(made, margin) if tipping else None
     judgement = None if policy is None else _judged(found, policy)
     if out is not None:
         sources = (predictions, policy, operating_points, tune, metadata)
         given = dict(zip(_SOURCES, sources, strict=True))
-        said = {"by": by, "threshold": threshold or [], "rule": rule or []}
+        said = {"by": by, "threshold": threshold or [], "rule": rule or [], "margin": margin}
         told = {**options.model_dump(mode="json"), **said}
         more = drawings(made) if figures else {}
         if tipped is not None:
-            more["tipping.csv"] = tipped.write_csv()
+            more |= both(tipped, "tipping")
         _write(found, points, judgement, out, given, told, more)
     if judgement is not None:
         raise typer.Exit(judgement.verdict.exit_code)
@@ -279,7 +289,7 @@ def _write(
     out: Path,
     given: Mapping[str, Path | None],
     told: Mapping[str, object],
-    more: Mapping[str, str],
+    more: Mapping[str, bytes],
 ) -> None:
     from equipoise import __version__, evidence, tables
     from equipoise import audit as engine
@@ -296,7 +306,7 @@ def _write(
         tables.write_json(out / names[-1], judgement.as_json())
     for name, content in more.items():
         names.append(name)
-        tables.write_text(out / name, content)
+        tables.write_bytes(out / name, content)
     said = evidence.statement(
         "audit",
         subject={name: tables.file_digest(out / name) for name in names},

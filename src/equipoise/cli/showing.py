@@ -107,6 +107,9 @@ def _left(outcome: "Outcome") -> Iterator[str]:
         yield f"left out (see attrition.parquet): {told}"
     if isinstance(notes, Mapping):
         yield from (f"note: {note} ({n} times)" for note, n in notes.items())
+    licence = outcome.result.get("licence_notes")
+    if isinstance(licence, Sequence):
+        yield from (f"licence: {note}" for note in licence)
 
 
 def settled(kind: str, outcome: "Outcome") -> None:

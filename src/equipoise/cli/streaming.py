@@ -54,10 +54,10 @@ def _columns(path: Path) -> list[str]:
     return list(pl.read_parquet_schema(streams.shards(path)[0].path))
 
 
-def drawings(made: "Estimated") -> dict[str, str]:
+def drawings(made: "Estimated") -> dict[str, bytes]:
     """Return the pictures of an audit, file by file."""
     from equipoise import words
     from equipoise.figures.albums import audit_figures
 
     drawn = audit_figures(made.estimates, made.counts, texts=words.load())
-    return {f"figures/{name}.svg": picture for name, picture in drawn.items()}
+    return {f"figures/{name}.svg": picture.encode() for name, picture in drawn.items()}

@@ -144,25 +144,41 @@ def show_points(points: "pl.DataFrame") -> None:
     table(rows, "operating points", right=["called_positive_from"])
 
 
-def show_tipping(made: "Estimated") -> "pl.DataFrame":
-    """Print the contrasts that the fewest wrong labels would overturn, and return all."""
+def show_tipping(made: "Estimated", margin: float | None = None) -> "pl.DataFrame":
+    """Print the contrasts that the fewest wrong labels would overturn, and return all.
+
+    Parameters
+    ----------
+    made
+        The audit.
+    margin
+        How large a gap is tolerated; with it also what would change the verdict.
+    """
     import polars as pl
 
     from equipoise.audit import tipping
     from equipoise.cli.showing import say, talk
 
-    found = tipping(made.estimates, made.counts)
+    found = tipping(made.estimates, made.counts, margin=margin)
     clear = made.estimates.filter(pl.col("p_adjusted") < _CLEAR)
     key = [name for name in found.columns if name in clear.columns and name != "value"]
     gaps = found.join(clear.select(key), on=key, how="semi", nulls_equal=True)
-    for row in gaps.drop_nulls("share").sort("share").head(_FRAGILE).iter_rows(named=True):
-        say(f"label error, {row['metric']}: {row['reads']}")
+    # A verdict that groups are alike can be overturned too, and is of no clear gap.
+    for rows in (gaps.filter(target="vanishes"), found.filter(target="verdict")):
+        for row in rows.drop_nulls("share").sort("share").head(_FRAGILE).iter_rows(named=True):
+            say(f"label error, {row['metric']}: {row['reads']}")
     talk().print(
         f"Of the clear gaps (adjusted p below {_CLEAR}): those that the fewest "
         "wrong labels would undo; labels are put right in the group alone. All contrasts stand in "
-        "tipping.csv of --out.",
+        "tipping.csv and tipping.parquet of --out.",
         soft_wrap=True,
     )
+    if margin is not None:
+        talk().print(
+            "A verdict would change if its interval lay no longer wholly beyond "
+            f"±{margin:g} (fail) or wholly within it (pass).",
+            soft_wrap=True,
+        )
     return found
 
 

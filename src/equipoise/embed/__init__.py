@@ -1,25 +1,23 @@
 """Embed: each image becomes a vector once, with a frozen encoder; then everything is cheap."""
 
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 
 import polars as pl
-from pydantic import JsonValue
 
-from equipoise import registry
 from equipoise.embed import in_parts
 from equipoise.embed.making import How, about, halved
+from equipoise.embed.opening import PRETRAINED, Opened, loaded, opened
 from equipoise.embed.options import Options
 from equipoise.embed.sharing import Done, Share, embed_parts
 from equipoise.embed.sources import CachedImages, ImageFiles
 from equipoise.embed.vectors import embeddings
-from equipoise.encoders import ENCODERS, Encoder, demo, onnx
-from equipoise.errors import InvalidConfiguration, InvalidEncoder
+from equipoise.encoders import Encoder, demo
+from equipoise.encoders.building import files_of
 from equipoise.scope import Scope
 from equipoise.tables import COHORT, EMBEDDINGS, ImageCache, read, write, write_bytes
 
-VERSION = 1
+VERSION = 2
 NEEDS = ("cohort", "images")
 WANTS = ("encoder",)
 GIVES = ("embeddings",)
@@ -44,65 +42,8 @@ __all__ = [
 ]
 
 
-PRETRAINED = "pretrained"
-"""The encoder that the stage pretrain of the same study made."""
-
 STORIES = ("pretraining.json", "comparison.json")
 """What an encoder of ours tells of its training, taken along so that the report can show it."""
-
-
-def loaded(options: Options, scope: Scope, given: Path | None = None) -> Encoder:
-    """Return the encoder that the options name.
-
-    Parameters
-    ----------
-    options
-        What is asked.
-    scope
-        Where paths start.
-    given
-        The folder of the stage that gave an *encoder*, if there is one.
-
-    Raises
-    ------
-    UnknownName
-        If there is no such encoder.
-    InvalidEncoder
-        If its file does not fit its card, or the function named gives no encoder.
-    InvalidConfiguration
-        If the pretrained encoder is asked for and none is given.
-
-    Examples
-    --------
-    >>> loaded(Options(encoder="filterbnk"), Scope())
-    Traceback (most recent call last):
-        ...
-    equipoise.errors.UnknownName: no encoder 'filterbnk'; known: demo, filterbank, onnx
-    """
-    if options.encoder == PRETRAINED:
-        return _pretrained(options, scope, given)
-    load = registry.load(options.encoder, ENCODERS, kind="encoder")
-    encoder = load(options.parameters, scope)
-    if not isinstance(encoder, Encoder):
-        raise InvalidEncoder(
-            f"encoder '{options.encoder}' gives {type(encoder).__name__}; expected an Encoder"
-        )
-    return encoder
-
-
-def _pretrained(options: Options, scope: Scope, given: Path | None) -> Encoder:
-    if given is None:
-        raise InvalidConfiguration(
-            "embed: encoder 'pretrained': no stage of the study gives an encoder",
-            hint="add the stage pretrain, or give its folder as --from-encoder",
-        )
-    if options.parameters:
-        raise InvalidConfiguration(
-            f"embed: encoder 'pretrained': unknown parameter '{next(iter(options.parameters))}'; "
-            "expected none"
-        )
-    parameters = {"path": str(given.resolve() / "encoder.onnx")}
-    return onnx.load({**parameters, "card": str(given.resolve() / "card.yaml")}, scope)
 
 
 def _stories(options: Options, given: Path | None) -> list[Path]:
@@ -120,11 +61,9 @@ def sources(options: Options, scope: Scope) -> dict[str, Path]:
     >>> {name: path.name for name, path in sources(chosen, Scope()).items()}
     {'path': 'a.onnx'}
     """
-    given = options.parameters
     if options.encoder == "demo":
         return {"encoder": demo.FOLDER / "encoder.onnx", "card": demo.FOLDER / "card.yaml"}
-    names = [name for name in ("path", "card") if isinstance(given.get(name), str)]
-    return {name: scope.resolve(str(given[name])) for name in names}
+    return files_of(options.parameters, scope)
 
 
 def run(options: Options, inputs: Mapping[str, Path], out: Path, scope: Scope) -> dict[str, object]:
@@ -147,30 +86,24 @@ def run(options: Options, inputs: Mapping[str, Path], out: Path, scope: Scope) -
     Returns
     -------
     How many images and different images there are, and what the encoder says of itself.
+
+    Raises
+    ------
+    Refused
+        If the licence of the encoder forbids the use, before any image is read.
     """
-    if options.shard_size is not None or scope.world_size > 1:
-        return _in_parts(options, inputs, out, scope)
-    cohort = read(inputs["cohort"] / "cohort.parquet", COHORT)
-    images = ImageCache.open(inputs["images"])
-    encoder = loaded(options, scope, inputs.get("encoder"))
-    table = embeddings(
-        cohort["image_id"].to_list(),
-        images,
-        encoder,
-        batch_size=options.batch_size,
-        store=None if scope.cache is None else scope.cache / "embeddings",
-        progress=scope.progress,
-    )
-    said = about(encoder)
-    if options.storage == "float16":
-        half = halved(table["vector"].to_numpy(), table["image_id"].to_list(), encoder)
-        kind = pl.Array(pl.Float16, encoder.dimension)
-        table = table.with_columns(vector=pl.Series(half, dtype=kind))
-    more = {**said, "storage": "float16"} if options.storage == "float16" else said
-    write(table, out / "embeddings.parquet", EMBEDDINGS, more=more)
-    _take_stories(options, inputs, out)
-    used = images.index.filter(images.index["image_id"].is_in(cohort["image_id"].implode()))
-    return {"images": table.height, "distinct": used["pixel_digest"].n_unique(), **said}
+    in_parts.check(options, scope)
+    ready = opened(options, inputs, scope)
+    if options.shard_size is None:
+        found = _in_one_file(options, ready, inputs, out, scope)
+    else:
+        work = in_parts.planned(options, ready, inputs, scope)
+        in_parts.made(work, ready.encoder, scope)
+        found = in_parts.gathered(work, out, scope)
+    for path in _stories(options, inputs.get("encoder")):
+        write_bytes(out / path.name, path.read_bytes())
+    told: dict[str, object] = {"licence_notes": list(ready.notes)} if ready.notes else {}
+    return {**found, **about(ready.encoder), **ready.said, **told}
 
 
 def share(options: Options, inputs: Mapping[str, Path], scope: Scope) -> None:
@@ -193,43 +126,34 @@ def share(options: Options, inputs: Mapping[str, Path], scope: Scope) -> None:
         ...
     equipoise.errors.InvalidConfiguration: embed: 2 ranks and one file; expected shard_size
     """
-    _made(options, inputs, scope)
+    in_parts.check(options, scope)
+    ready = opened(options, inputs, scope)
+    in_parts.made(in_parts.planned(options, ready, inputs, scope), ready.encoder, scope)
 
 
-def _made(
-    options: Options, inputs: Mapping[str, Path], scope: Scope
-) -> tuple[in_parts.Work, Encoder]:
-    in_parts.settled(options, scope)
-    load = partial(_load, options, scope.base, inputs.get("encoder"), _device(options, scope))
-    encoder = load(in_parts.threads_of(options, scope))
-    work = in_parts.planned(options, encoder, load, inputs, scope)
-    in_parts.made(work, encoder, scope)
-    return work, encoder
-
-
-def _in_parts(
-    options: Options, inputs: Mapping[str, Path], out: Path, scope: Scope
+def _in_one_file(
+    options: Options, ready: Opened, inputs: Mapping[str, Path], out: Path, scope: Scope
 ) -> dict[str, object]:
-    work, encoder = _made(options, inputs, scope)
-    found = in_parts.gathered(work, out, scope)
-    _take_stories(options, inputs, out)
-    return {**found, **about(encoder)}
+    encoder = ready.encoder
+    cohort = read(inputs["cohort"] / "cohort.parquet", COHORT)
+    images = ImageCache.open(inputs["images"])
+    table = embeddings(
+        cohort["image_id"].to_list(),
+        images,
+        encoder,
+        batch_size=options.batch_size,
+        store=None if scope.cache is None else scope.cache / "embeddings",
+        progress=scope.progress,
+    )
+    said = {**about(encoder), **ready.said}
+    if options.storage == "float16":
+        table, said["storage"] = _half(table, encoder), "float16"
+    write(table, out / "embeddings.parquet", EMBEDDINGS, more=said)
+    used = images.index.filter(images.index["image_id"].is_in(cohort["image_id"].implode()))
+    return {"images": table.height, "distinct": used["pixel_digest"].n_unique()}
 
 
-def _device(options: Options, scope: Scope) -> dict[str, JsonValue]:
-    """Return which GPU this rank takes, if the encoder is asked to run on one."""
-    shared = scope.world_size > 1 and options.parameters.get("device") == "cuda"
-    return {"device": f"cuda:{scope.local_rank}"} if shared else {}
-
-
-def _load(
-    options: Options, base: Path, given: Path | None, device: dict[str, JsonValue], threads: int
-) -> Encoder:
-    """Load the encoder in whatever process this is."""
-    placed = options.model_copy(update={"parameters": {**options.parameters, **device}})
-    return loaded(placed, Scope(base=base, workers=threads), given)
-
-
-def _take_stories(options: Options, inputs: Mapping[str, Path], out: Path) -> None:
-    for path in _stories(options, inputs.get("encoder")):
-        write_bytes(out / path.name, path.read_bytes())
+def _half(table: pl.DataFrame, encoder: Encoder) -> pl.DataFrame:
+    half = halved(table["vector"].to_numpy(), table["image_id"].to_list(), encoder)
+    kind = pl.Array(pl.Float16, encoder.dimension)
+    return table.with_columns(vector=pl.Series(half, dtype=kind))

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from equipoise import evidence
 from equipoise.embed.making import How
+from equipoise.embed.opening import Opened, threads_of
 from equipoise.embed.options import Options
-from equipoise.embed.sharing import Load, Share, await_parts, embed_parts, place_parts
+from equipoise.embed.sharing import Share, await_parts, embed_parts, place_parts
 from equipoise.embed.sources import CachedImages, parts
 from equipoise.encoders import Encoder
 from equipoise.errors import InvalidConfiguration
@@ -43,76 +44,66 @@ class Work:
     parts: int
 
 
-def threads_of(options: Options, scope: Scope) -> int:
-    """Return how many threads each process has.
-
-    Examples
-    --------
-    >>> threads_of(Options(processes=2), Scope(workers=4))
-    2
-    """
-    return max(1, scope.workers // options.processes)
-
-
-def settled(options: Options, scope: Scope) -> tuple[Path, int]:
-    """Return where parts are made, which outlives a run that is killed, and images of a part.
+def check(options: Options, scope: Scope) -> None:
+    """Refuse several ranks or processes without parts, and parts without a place to make them.
 
     Raises
     ------
     InvalidConfiguration
-        If there is no cache, or no size of a part for several ranks.
+        Then.
 
     Examples
     --------
-    >>> settled(Options(), Scope(world_size=2))
+    >>> check(Options(processes=2), Scope())
     Traceback (most recent call last):
         ...
-    equipoise.errors.InvalidConfiguration: embed: 2 ranks and one file; expected shard_size
+    equipoise.errors.InvalidConfiguration: embed: 2 processes and one file; expected shard_size
     """
     if options.shard_size is None:
-        raise InvalidConfiguration(
-            f"embed: {scope.world_size} ranks and one file; expected shard_size",
-            hint="say shard_size: 8192, or run it without torchrun",
-        )
-    if scope.cache is None:
+        for n, what in ((scope.world_size, "ranks"), (options.processes, "processes")):
+            if n > 1:
+                raise InvalidConfiguration(
+                    f"embed: {n} {what} and one file; expected shard_size",
+                    hint="say shard_size: 8192, or let one do it all",
+                )
+    elif scope.cache is None:
         raise InvalidConfiguration("embed: parts and no cache; expected a folder to make them in")
-    return scope.cache / FOLDER, options.shard_size
 
 
-def planned(
-    options: Options, encoder: Encoder, load: Load, inputs: Mapping[str, Path], scope: Scope
-) -> Work:
+def planned(options: Options, ready: Opened, inputs: Mapping[str, Path], scope: Scope) -> Work:
     """Return what this rank is to do.
 
     Parameters
     ----------
     options, inputs, scope
-        Of the stage.
-    encoder, load
+        Of the stage, as `check` lets them pass.
+    ready
         What embeds, and what loads it in another process.
 
     Raises
     ------
     InvalidConfiguration
-        As `settled`.
+        As `check`.
     InvalidTable
         If cohort and image cache do not fit each other.
     """
-    place, size = settled(options, scope)
+    check(options, scope)
+    size, encoder = options.shard_size or 1, ready.encoder
     cohort = read(inputs["cohort"] / "cohort.parquet", COHORT)
     source = CachedImages.open(inputs["images"], cohort["image_id"])
-    how = How(size, options.batch_size, options.storage or "float16")
+    how = How(size, options.batch_size, options.storage or "float16", ready.said)
     digests = [part.source.digest() for part in parts(source, size)]
-    kind = [encoder.digest, encoder.engine, encoder.precision, how.storage, size]
+    # With card and use, which the parts tell: one that was kept must not tell those of before.
+    about = [encoder.digest, encoder.engine, encoder.precision, encoder.card.summary(), ready.said]
+    name = f"parts-{evidence.digest([about, how.storage, size, digests])}"
     share = Share(
         rank=scope.rank,
         world_size=scope.world_size,
         processes=options.processes,
         threads=threads_of(options, scope),
-        load=load,
+        load=ready.load,
     )
-    folder = place / f"parts-{evidence.digest([kind, digests])}"
-    return Work(source, folder, how, share, len(digests))
+    return Work(source, (scope.cache or Path()) / FOLDER / name, how, share, len(digests))
 
 
 def made(work: Work, encoder: Encoder, scope: Scope) -> None:
@@ -137,7 +128,8 @@ def gathered(work: Work, out: Path, scope: Scope) -> dict[str, object]:
     InvalidTable
         If the parts do not fit each other.
     """
-    await_parts(work.folder, work.parts, progress=scope.progress)
+    if work.share.world_size > 1:
+        await_parts(work.folder, work.parts, progress=scope.progress)
     place_parts(work.folder, out / FOLDER, work.parts)
     found = open_embeddings(out / FOLDER)
     return {

@@ -1,7 +1,7 @@
 """One part embedded: read ahead, computed in batches of one size, checked, written whole."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +30,9 @@ Told = Callable[[int], None]
 _LOSS = 2e-3
 """Most that a vector may lose of its length in float16, whose own rounding is 5e-4 at most."""
 
+_ENOUGH = 16
+"""Different images of a part that are too many to have the same vector by chance."""
+
 
 @dataclass(frozen=True, slots=True)
 class How:
@@ -43,11 +46,14 @@ class How:
         Images computed at a time.
     storage
         ``float16`` or ``float32``: of the vectors in the file.
+    said
+        What else each part tells, as what the encoder was calibrated on.
     """
 
     size: int = 8192
     batch_size: int = 32
     storage: Storage = "float16"
+    said: Mapping[str, object] = field(default_factory=dict)
 
 
 def about(encoder: Encoder) -> dict[str, object]:
@@ -68,6 +74,7 @@ def about(encoder: Encoder) -> dict[str, object]:
         "precision": encoder.precision,
         "dimension": encoder.dimension,
         "card": encoder.card.summary(),
+        **({} if encoder.chosen is None else {"engine_chosen": dict(encoder.chosen)}),
     }
 
 
@@ -78,7 +85,7 @@ def marks(encoder: Encoder, how: How) -> dict[str, object]:
     --------
     See the tests of embedding at size: it needs an encoder.
     """
-    return {**about(encoder), "storage": how.storage}
+    return {**how.said, **about(encoder), "storage": how.storage}
 
 
 def check_folder(folder: Path, said: Mapping[str, object], of: int) -> None:
@@ -185,9 +192,12 @@ def make(
     --------
     See the tests of embedding at size: it needs images.
     """
+    inputs = part.source.digest()  # before anything is read: a file may change meanwhile
     vectors = np.empty((part.n, encoder.dimension), storage_dtype(how.storage))
     ids: list[str] = []
     seen: set[str] = set()
+    first: Vectors | None = None
+    alike = True
     left: dict[str, str] = {}
 
     def read(start: int) -> Batch:
@@ -198,17 +208,20 @@ def make(
         n, at = len(batch.image_ids), len(ids)
         if n:
             found = filled(encoder, batch, how.batch_size)
+            first = found[0] if first is None else first
+            alike = alike and bool((found == first).all())
             fits = found if how.storage == "float32" else halved(found, batch.image_ids, encoder)
             vectors[at : at + n] = fits
         ids += batch.image_ids
         seen.update(batch.pixel_digests)
         left |= batch.left
         told(n + len(batch.left))
-    kept = vectors[: len(ids)]
-    if len(seen) > 1 and (kept == kept[0]).all():
+    # Two images that nearly are one may have one vector, and be all that a short last part holds.
+    if alike and len(seen) >= (2 if part.of == 1 else max(2, min(how.size, _ENOUGH))):
         raise constant(len(seen), encoder)
-    numbers = {"part": part.number, "parts": part.of, "inputs": part.source.digest(), "left": left}
-    write_part(ids, kept, part_path(folder, part.number), {**marks(encoder, how), **numbers})
+    numbers = {"part": part.number, "parts": part.of, "inputs": inputs, "left": left}
+    said = {**marks(encoder, how), "batch_size": how.batch_size, **numbers}
+    write_part(ids, vectors[: len(ids)], part_path(folder, part.number), said)
     return left
 
 

@@ -21,8 +21,8 @@ from equipoise.embed.sources import Part, Source, parts
 from equipoise.encoders import Encoder
 from equipoise.errors import EquipoiseError, InvalidConfiguration, InvalidImage, InvalidInput
 from equipoise.scope import Progress, silent
-from equipoise.tables import make_folder
-from equipoise.tables.stored import part_path, parts_in
+from equipoise.tables import aside, make_folder
+from equipoise.tables.stored import is_whole, part_path
 
 Load = Callable[[int], Encoder]
 """Loads the encoder, given how many threads it may use; goes to other processes, so picklable."""
@@ -263,10 +263,10 @@ def await_parts(
     of: int,
     *,
     pause: Callable[[], None] = lambda: time.sleep(1),
-    patience: int = 3600,
+    patience: int = 6 * 3600,
     progress: Progress = silent,
 ) -> None:
-    """Wait until all parts lie in a folder, as other ranks write theirs.
+    """Wait until all parts lie in a folder and are whole, as other ranks write theirs.
 
     Parameters
     ----------
@@ -294,15 +294,14 @@ def await_parts(
     equipoise.errors.InvalidInput: embed: 0 of 2 parts lie in nowhere, and no other came; as \
 part-00000.parquet
     """
-    there, quiet = -1, 0
-    while (found := len(parts_in(folder))) < of:
-        quiet = 0 if found > there else quiet + 1
-        there = found
+    missing, quiet = list(range(of)), -1
+    while left := [k for k in missing if not is_whole(part_path(folder, k))]:
+        quiet = 0 if len(left) < len(missing) else quiet + 1
+        missing, there = left, of - len(left)
         if quiet >= patience:
-            missing = next(k for k in range(of) if not part_path(folder, k).is_file())
             raise InvalidInput(
                 f"embed: {there} of {of} parts lie in {folder}, and no other came; as "
-                f"{part_path(folder, missing).name}",
+                f"{part_path(folder, missing[0]).name}",
                 hint=f"see what became of the other ranks; {_HINT}",
             )
         progress("parts", there, of)
@@ -327,6 +326,8 @@ def place_parts(made: Path, out: Path, of: int) -> None:
         if not source.is_file():
             raise EquipoiseError(f"embed: {source} is missing; expected {of} parts", hint=_HINT)
         try:
+            target.unlink(missing_ok=True)
             os.link(source, target)
         except OSError:  # another disk, or one without links
-            shutil.copyfile(source, target)
+            with aside(target) as partial:
+                shutil.copyfile(source, partial)

@@ -7,22 +7,35 @@ its card is refused.
 
 from equipoise.encoders.card import NOT_AVAILABLE, Card, Encoder, KnownVector, card_of, load
 from equipoise.encoders.known import check_known, known_image
+from equipoise.encoders.prompts import PromptSet, load_prompts
+from equipoise.encoders.texts import TEXTS, TextTower, text_tower, zero_shot, zero_shot_each
 
 ENCODERS = {
     "demo": "equipoise.encoders.demo:load",
+    "fastest": "equipoise.encoders.fastest:load",
     "filterbank": "equipoise.encoders.filterbank:load",
     "onnx": "equipoise.encoders.onnx:load",
+    "openvino": "equipoise.encoders.openvino:load",
+    "open_clip": "equipoise.encoders.open_clip:load",
+    "transformers": "equipoise.encoders.transformers:load",
 }
 """Name → what loads it; a study may also name its own ``module:function``."""
 
 __all__ = [
     "ENCODERS",
     "NOT_AVAILABLE",
+    "TEXTS",
     "Card",
     "Encoder",
     "KnownVector",
+    "PromptSet",
+    "TextTower",
     "card_of",
     "check_known",
     "known_image",
     "load",
+    "load_prompts",
+    "text_tower",
+    "zero_shot",
+    "zero_shot_each",
 ]

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from equipoise import evidence
+from equipoise.encoders import catalogue
 from equipoise.encoders.card import Card, Encoder, card_of
 from equipoise.encoders.card import load as load_card
 from equipoise.encoders.known import check_known
@@ -71,15 +72,26 @@ def checked_parameters(
 
 
 def card_from(given: object, scope: Scope, *, where: str) -> Card:
-    """Return the card that a parameter names: a YAML file, or the fields themselves.
+    """Return the card that a parameter names.
+
+    Parameters
+    ----------
+    given
+        A YAML file, a name of the catalogue where there is no such file, or the fields themselves.
+    scope
+        Where relative paths start.
+    where
+        Whose card it is, for the message.
 
     Raises
     ------
     InvalidEncoder
-        If there is no such file or it is no card.
+        If there is no such file and no such model, or it is no card.
 
     Examples
     --------
+    >>> card_from("virchow2", Scope(), where="a.safetensors").pooling
+    'cls_mean'
     >>> card_from("nowhere.yaml", Scope(), where="a.onnx")
     Traceback (most recent call last):
         ...
@@ -87,7 +99,36 @@ def card_from(given: object, scope: Scope, *, where: str) -> Card:
     """
     if isinstance(given, Mapping):
         return card_of({str(k): v for k, v in given.items()}, where=f"card of {where}")
-    return load_card(scope.resolve(str(given)))
+    return load_card(card_file(str(given), scope))
+
+
+def card_file(given: str, scope: Scope) -> Path:
+    """Return the file of a card: one at that path, else that of the catalogue.
+
+    Examples
+    --------
+    >>> card_file("virchow2", Scope()).name, card_file("nowhere.yaml", Scope()).name
+    ('virchow2.yaml', 'nowhere.yaml')
+    """
+    path = scope.resolve(given)
+    return catalogue.path(given) if given in catalogue.names() and not path.is_file() else path
+
+
+def files_of(parameters: Mapping[str, object], scope: Scope) -> dict[str, Path]:
+    """Return the files that an encoder's parameters name: ``path`` and ``card``.
+
+    Examples
+    --------
+    >>> named = files_of({"path": "a.onnx", "card": {}, "precision": "float32"}, Scope())
+    >>> {name: path.name for name, path in named.items()}
+    {'path': 'a.onnx'}
+    """
+    found = {}
+    for name in ("path", "card"):
+        given = parameters.get(name)
+        if isinstance(given, str):
+            found[name] = card_file(given, scope) if name == "card" else scope.resolve(given)
+    return found
 
 
 def built(
@@ -143,7 +184,7 @@ def built(
         return np.concatenate([*parts, np.empty((0, card.dimension), np.float32)])
 
     _check_vector(run, card, batch, where)
-    check_known(card, embed, where=where)
+    check_known(card, embed, where=where, precision=precision)
     subject = {
         "file": weights,
         "preprocessing": card.preprocessing(),
@@ -158,6 +199,7 @@ def built(
         dimension=card.dimension,
         card=card,
         embed=embed,
+        run=run,
     )
 
 

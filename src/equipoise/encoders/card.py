@@ -10,7 +10,7 @@ import numpy.typing as npt
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
-from equipoise.encoders.provenance import Bias, Population, Terms
+from equipoise.encoders.provenance import TERM_FACTS, Bias, Population, Terms
 from equipoise.errors import InvalidEncoder, nearest
 
 NOT_AVAILABLE = "not available"
@@ -48,6 +48,8 @@ _LATER = (
     "documented_bias",
     "verified",
     "checked",
+    "text_tower",
+    "seen_in",
 )
 """Fields that came later: a card without them sums up as it did before."""
 
@@ -118,6 +120,9 @@ class Card(BaseModel):
     architecture: str | None = Field(
         default=None, description="of the network, as ViT-B/14 or DenseNet-121"
     )
+    text_tower: bool | None = Field(
+        default=None, description="whether it was trained beside an encoder of text"
+    )
     source_id: str | None = Field(
         default=None, description="of the weights, as a hub or a repository names them"
     )
@@ -145,7 +150,12 @@ class Card(BaseModel):
         default=None, description="biases of it that were measured and published"
     )
     verified: tuple[str, ...] | None = Field(
-        default=None, description="fields that were seen in a model card, repository or paper"
+        default=None,
+        description="fields that were seen in a model card, repository or paper; of the terms one "
+        "by one too, as terms.gated",
+    )
+    seen_in: tuple[str, ...] | None = Field(
+        default=None, description="where the verified fields were seen"
     )
     checked: str | None = Field(
         default=None, pattern="^[0-9]{4}-[0-9]{2}$", description="when, as 2026-11"
@@ -169,10 +179,33 @@ class Card(BaseModel):
                 f"test_vector has {len(self.test_vector.values)} values; expected the dimension, "
                 f"{self.dimension}"
             )
-        stray = [name for name in self.verified or () if name not in type(self).model_fields]
+        known = {*type(self).model_fields, *TERM_FACTS.values()}
+        stray = [name for name in self.verified or () if name not in known]
         if stray:
             raise ValueError(f"verified: unknown field '{stray[0]}'")
         return self
+
+    def facts(self) -> tuple[str, ...]:
+        """Return the facts that this card tells, in its order; each of the terms is one.
+
+        Examples
+        --------
+        >>> card = Card(name="bank", layout="NHWC", height=8, width=8, channels=1,
+        ...             value_range="uint8", dimension=4, licence="MIT", terms={"gated": False})
+        >>> card.facts()[-2:]
+        ('licence', 'terms.gated')
+        """
+        bare = ("name", "verified", "checked", "test_vector", "notes", "seen_in")
+        told: list[str] = []
+        for name in type(self).model_fields:
+            if name not in self.model_fields_set or name in bare or getattr(self, name) is None:
+                continue
+            if name == "terms" and self.terms is not None:
+                known = (p for p in TERM_FACTS if getattr(self.terms, p) is not None)
+                told += [TERM_FACTS[point] for point in known]
+            else:
+                told.append(name)
+        return tuple(told)
 
     def unverified(self) -> tuple[str, ...]:
         """Return the facts of this card that nobody has checked yet, in its order.
@@ -184,10 +217,8 @@ class Card(BaseModel):
         >>> "licence" in card.unverified(), "dimension" in card.unverified()
         (False, True)
         """
-        bare = ("name", "verified", "checked", "test_vector", "notes")
-        said = [name for name in self.model_fields_set if name not in bare]
-        order = list(type(self).model_fields)
-        return tuple(sorted((n for n in said if n not in (self.verified or ())), key=order.index))
+        seen = set(self.verified or ())
+        return tuple(n for n in self.facts() if not {n, n.partition(".")[0]} & seen)
 
     def preprocessing(self) -> dict[str, object]:
         """Return the fields that change the vectors, for the encoder's digest.
@@ -238,6 +269,10 @@ class Encoder:
         What it says of itself.
     embed
         uint8 ``(b, h, w)`` or ``(b, h, w, 3)`` → float32 ``(b, d)``.
+    run
+        The network alone, on prepared values; None where it is no network.
+    chosen
+        How the engine was chosen, with what was measured; None where it was said.
     """
 
     name: str
@@ -247,6 +282,8 @@ class Encoder:
     dimension: int
     card: Card
     embed: Embed
+    run: Callable[[npt.NDArray[np.generic]], npt.NDArray[np.float32]] | None = None
+    chosen: Mapping[str, object] | None = None
 
 
 def card_of(content: Mapping[str, object], *, where: str) -> Card:

@@ -4,6 +4,12 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+POINTS = ("gated", "research_only", "non_commercial", "derivative_bound")
+"""What a licence is asked; each is true, false, or not known."""
+
+TERM_FACTS = {point: f"terms.{point}" for point in POINTS}
+"""Point → what a card calls it among its facts."""
+
 Use = Literal["research", "clinical", "commercial"]
 """What vectors are made for: the licence of the weights may forbid it."""
 
@@ -38,7 +44,10 @@ class Terms(BaseModel):
     derivative_bound: bool | None = Field(
         default=None,
         description="whether what is made with it, as a probe on its vectors, may not be shared "
-        "or is bound by its licence",
+        "without its maker's leave",
+    )
+    share_conditions: str | None = Field(
+        default=None, description="on which terms what is made with it may be shared, if on any"
     )
     clauses: dict[str, str] = Field(
         default={}, description="point → the clause of the licence, or of the card, that says so"
@@ -50,7 +59,7 @@ class Terms(BaseModel):
             if getattr(self, point) and not self.clauses.get(point):
                 raise ValueError(f"{point}: no clause; expected where the licence says so")
         for point in self.clauses:
-            if point not in type(self).model_fields or point == "clauses":
+            if point not in POINTS:
                 raise ValueError(f"clauses: unknown point '{point}'")
         return self
 

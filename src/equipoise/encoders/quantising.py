@@ -7,6 +7,7 @@ model that is written carries the ranges, and its file is what an encoder is tol
 import contextlib
 import io
 import logging
+import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +22,8 @@ from equipoise.encoders.libraries import library
 from equipoise.encoders.preparation import prepared, ready_for
 from equipoise.errors import InvalidEncoder
 from equipoise.tables import write_bytes
+
+_NO_TELEMETRY = "NNCF_CI"
 
 LEAST = 16
 """Images that ranges may be taken from, at least."""
@@ -66,8 +69,7 @@ def quantised(path: Path, card: Card, pixels: npt.NDArray[np.uint8], out: Path) 
             f"{path}: {len(pixels)} images to calibrate on; expected {LEAST} or more"
         )
     ready_for(pixels, card)
-    nncf = library("nncf", extra="openvino", family="openvino")
-    logging.getLogger("nncf").setLevel(logging.ERROR)
+    nncf = silent_nncf()
     model = openvino.read(path)
     source = model.inputs[0].any_name
     dtype = {"u8": np.uint8, "f16": np.float16}.get(
@@ -88,6 +90,20 @@ def quantised(path: Path, card: Card, pixels: npt.NDArray[np.uint8], out: Path) 
     except Exception as error:
         raise InvalidEncoder(f"{path}: cannot be quantised ({error})") from error
     return _saved(made, out)
+
+
+def silent_nncf() -> Any:
+    """Return NNCF, which by itself tells its maker of every call; here it tells nobody.
+
+    Raises
+    ------
+    MissingExtra
+        Without the extra `openvino`.
+    """
+    os.environ[_NO_TELEMETRY] = "1"  # read when it is imported
+    nncf = library("nncf", extra="openvino", family="openvino")
+    logging.getLogger("nncf").setLevel(logging.ERROR)
+    return nncf
 
 
 def _transformer(model: Any, nncf: Any) -> dict[str, object]:

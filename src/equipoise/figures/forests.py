@@ -1,7 +1,7 @@
 """Values of one metric by subgroup, with their limits: a forest."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 from markupsafe import Markup
@@ -59,7 +59,9 @@ def forest(
     everything = [*found, *itertools.chain(*beside.values())]
     axis = rows.axis_over(_values(everything, floor), left=_LEFT, right=_RIGHT)
     title = say(texts, "figure.forest_title", metric=named(texts, "metric", metric))
-    parts = svg.canvas(identity, rows.WIDTH, bottom + 26, title=title, about=_about(found, texts))
+    parts = svg.canvas(
+        identity, rows.WIDTH, bottom + 26, title=title, about=_about(found, beside, texts)
+    )
     parts += [
         svg.tag("defs", svg.hatch(f"{identity}-hatch", svg.RULE)),
         *rows.grid(axis, rows.TOP, bottom),
@@ -182,13 +184,13 @@ def _values(found: Sequence[Span], floor: float | None) -> list[float]:
     return [*limits, *values, *([] if floor is None else [floor])]
 
 
-def _about(found: Sequence[Span], texts: Texts) -> str:
+def _about(found: Sequence[Span], beside: Mapping[str, Sequence[Span]], texts: Texts) -> str:
     known = [(s.value, rows.row_name(s, texts)) for s in found if s.value is not None]
     absent = len(found) - len(known)
     if not known:
         return say(texts, "figure.nothing", absent=absent)
     (low, lowest), (high, highest) = min(known), max(known)
-    return say(
+    said = say(
         texts,
         "figure.forest_about",
         n=len(found),
@@ -198,3 +200,5 @@ def _about(found: Sequence[Span], texts: Texts) -> str:
         highest=highest,
         absent=absent,
     )
+    adjusted = sum(span.value is not None for part in beside.values() for span in part)
+    return f"{said} {say(texts, 'figure.forest_beside', n=adjusted)}" if adjusted else said

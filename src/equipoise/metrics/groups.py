@@ -48,13 +48,15 @@ def subgroups(
     ------
     InvalidTable
         If an attribute has no levels, twice the same, or the name of a column of ours; if a set
-        names what is not declared, or what another set names.
+        names what is not declared, or what another set names; if `order` is below 1.
 
     Examples
     --------
     >>> subgroups({"sex": ["F", "M"], "site": ["A"]}).drop("exploratory").rows()
     [(None, None), ('F', None), ('M', None), (None, 'A'), ('F', 'A'), ('M', 'A')]
     """
+    if order < 1:
+        raise InvalidTable(f"subgroups: order {order}; expected 1 (no intersections) or more")
     for attribute, levels in declared.items():
         _check_levels(attribute, levels)
     rows: list[Subgroup] = [dict.fromkeys(declared)]

@@ -235,7 +235,7 @@ def check_apart(
     ----------
     audited, validation
         Predictions, wide. Images are compared by `image_id`, patients by their column; without
-        either, the same labels and scores in the same order are taken to be the same rows.
+        either, the same labels and scores, in whatever order, are taken to be the same rows.
     patient
         The column that says whose image it is.
 
@@ -283,7 +283,8 @@ def _both(audited: pl.Series, validation: pl.Series) -> pl.Series:
 
 def _numbers(frame: pl.DataFrame) -> pl.DataFrame:
     wanted = [name for name in frame.columns if name.startswith(("label:", "score:"))]
-    return frame.select(sorted(wanted)).cast({pl.Float32: pl.Float64})
+    # In one order: a table that was shuffled holds the same rows.
+    return frame.select(sorted(wanted)).cast({pl.Float32: pl.Float64}).sort(sorted(wanted))
 
 
 def _of_finding(

@@ -139,10 +139,17 @@ def _patients(frame: pl.DataFrame, patient: str | None) -> Integers:
             hint=nearest(patient, frame.columns)
             or "without patient ids, say so: then images are taken as independent",
         )
-    missing = frame[patient].null_count()
+    # An empty text, or NaN, would make one patient of all whose patient is not known.
+    missing = _unnamed(frame[patient])
     if missing:
         raise InvalidTable(f"predictions: column '{patient}': {missing} nulls; expected none")
     return _codes(frame[patient])
+
+
+def _unnamed(who: pl.Series) -> int:
+    if who.dtype == pl.String:
+        return who.null_count() + int((who == "").sum())
+    return who.null_count() + (int(who.is_nan().sum()) if who.dtype.is_float() else 0)
 
 
 def _codes(who: pl.Series) -> Integers:

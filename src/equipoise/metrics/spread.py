@@ -238,8 +238,8 @@ def equity_scaled_sum(overall: float, values: Reals, covariance: Reals, errors: 
 def equity_scaled_std(values: Reals, covariance: Reals, errors: Reals) -> Spread:
     """Return the mean over the groups, over 1 + their standard deviation.
 
-    Another thing than `equity_scaled_sum` under the same name in the literature. Corrected: with
-    the corrected `standard_deviation`.
+    Not `equity_scaled_sum`, whose name it shares in the literature; FairMedFM's code takes the mean
+    over images (`literature.equity_scaled_fairmedfm`). Corrected by `standard_deviation`.
 
     References
     ----------

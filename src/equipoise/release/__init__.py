@@ -5,7 +5,7 @@ from equipoise.release.options import Options
 from equipoise.release.stage import permitted, run
 from equipoise.release.wrapping import Wrapping, wrapped
 
-VERSION = 1
+VERSION = 2
 NEEDS = ("estimates", "verdict", "predictions", "embeddings", "cohort", "splits")
 WANTS = ("images", "facts", "encoder")
 GIVES = ("bundle",)

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import polars as pl
 
 from equipoise import bundles
+from equipoise.encoders.licensing import terms_of
+from equipoise.encoders.provenance import POINTS
 from equipoise.metrics import named
 from equipoise.policies import Policy
 from equipoise.tables import ESTIMATES
@@ -188,7 +190,22 @@ def _points(points: pl.DataFrame) -> Iterator[str]:
 
 def _listed(encoder: Mapping[str, object]) -> list[str]:
     wanted = ("name", "modality", "precision", "licence", "source", "training_data", "notes")
-    return [f"- {name.replace('_', ' ')}: {escaped(encoder.get(name, NONE))}" for name in wanted]
+    told = [f"- {name.replace('_', ' ')}: {escaped(encoder.get(name, NONE))}" for name in wanted]
+    return told + list(_terms(encoder))
+
+
+def _terms(encoder: Mapping[str, object]) -> Iterator[str]:
+    terms = terms_of(encoder)
+    if terms is None:
+        yield "- terms: not known"
+        return
+    for point in POINTS:
+        holds = getattr(terms, point)
+        said = "not known" if holds is None else ("yes" if holds else "no")
+        clause = terms.clauses.get(point)
+        yield f"- {point.replace('_', ' ')}: {said}" + (f" ({escaped(clause)})" if clause else "")
+    if terms.share_conditions:
+        yield f"- may be shared on conditions: {escaped(terms.share_conditions)}"
 
 
 def _unknown(manifest: bundles.Manifest, reference: bundles.Reference | None) -> Sequence[str]:

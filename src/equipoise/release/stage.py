@@ -6,6 +6,7 @@ from pathlib import Path
 import polars as pl
 
 from equipoise import bundles, evidence, mitigations
+from equipoise.encoders.licensing import releasable
 from equipoise.errors import InvalidInput, Refused
 from equipoise.mitigations import Fitted
 from equipoise.policies import Verdict
@@ -14,7 +15,7 @@ from equipoise.release.cards import model_card
 from equipoise.release.gathering import Material, encoder_of, gathered
 from equipoise.release.options import Options
 from equipoise.scope import Scope
-from equipoise.tables import ESTIMATES, read, write_json
+from equipoise.tables import ESTIMATES, metadata, read, write_json
 
 FOLDER = "bundle"
 ARCHIVE = "bundle.zip"
@@ -38,11 +39,13 @@ def run(options: Options, inputs: Mapping[str, Path], out: Path, scope: Scope) -
     Raises
     ------
     Refused
-        If the verdict is no pass and no override holds, or there is no one model.
+        If the verdict is no pass and no override holds, or there is no one model; if the licence
+        of the encoder binds what is made with it, which no override lifts.
     """
     scope.progress("parts", 0, 3)
     material = gathered(inputs)
     override = permitted(material.verdict, options)
+    notes = _leave_of_the_maker(material)
     parts = _parts(material, options, override, scope)
     scope.progress("parts", 1, 3)
     digest = bundles.written(out / FOLDER, parts)
@@ -59,6 +62,7 @@ def run(options: Options, inputs: Mapping[str, Path], out: Path, scope: Scope) -
         "reason": parts.manifest.reason,
         "override": None if override is None else override.model_dump(mode="json"),
         "override_not_needed": override is None and options.override is not None,
+        **({"licence_notes": list(notes)} if notes else {}),
     }
     write_json(out / "release.json", said)
     scope.progress("parts", 3, 3)
@@ -108,11 +112,18 @@ def permitted(verdict: Mapping[str, object], options: Options) -> bundles.Overri
     return given
 
 
+def _leave_of_the_maker(material: Material) -> tuple[str, ...]:
+    """Refuse where the encoder's licence does, by what its card said when it embedded."""
+    card = metadata(material.folders["embeddings"] / "embeddings.parquet").get("card")
+    return releasable(card if isinstance(card, Mapping) else {})
+
+
 def _parts(
     material: Material, options: Options, override: bundles.Override | None, scope: Scope
 ) -> bundles.Parts:
     heads = _heads(material)
     encoder = encoder_of(material, scope)
+    releasable(encoder.loaded.card.summary())  # a card may say more today than when it embedded
     reference = describing.reference(material, list(heads))
     candidate = str(material.audit["candidate"])
     points = _points(material, list(heads), candidate)

@@ -15,6 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from equipoise import bundles, evidence, policies, registry
 from equipoise.encoders import ENCODERS, Encoder
+from equipoise.encoders.building import files_of
+from equipoise.encoders.licensing import releasable
 from equipoise.errors import InvalidConfiguration, InvalidEncoder, nearest
 from equipoise.release.cards import model_card
 from equipoise.scope import Scope
@@ -83,7 +85,7 @@ def wrapped(folder: Path, asked: Wrapping, scope: Scope | None = None, *, on: da
     InvalidEncoder
         If the file does not fit its card, or a column is not there.
     Refused
-        If the override has expired.
+        If the override has expired, or the licence in its card lets nothing be shared.
 
     Examples
     --------
@@ -95,6 +97,7 @@ def wrapped(folder: Path, asked: Wrapping, scope: Scope | None = None, *, on: da
     around = scope or Scope()
     bundles.check_in_force(asked.override, on=on, name=asked.name)
     encoder = _encoder(asked, around)
+    releasable(encoder.card.summary())
     policy = (
         policies.load(around.resolve(asked.policy))
         if isinstance(asked.policy, str)
@@ -231,9 +234,8 @@ def _embedded(pixels: npt.NDArray[np.uint8], encoder: Encoder) -> npt.NDArray[np
 
 def _inputs(asked: Wrapping, scope: Scope) -> dict[str, str]:
     inputs = {
-        f"source:{name}": file_digest(scope.resolve(str(value)))
-        for name, value in asked.parameters.items()
-        if name in {"path", "card"} and isinstance(value, str)
+        f"source:{name}": file_digest(path)
+        for name, path in files_of(asked.parameters, scope).items()
     }
     if isinstance(asked.policy, str):
         inputs["source:policy"] = file_digest(scope.resolve(asked.policy))

@@ -30,7 +30,7 @@ __all__ = [
     "run",
 ]
 
-VERSION = 4
+VERSION = 5
 NEEDS = ("estimates",)
 WANTS = (
     "verdict",

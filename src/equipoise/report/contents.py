@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from equipoise.figures import Span, spans
-from equipoise.report import choices, deployment, gaps, people
+from equipoise.report import choices, deployment, gaps, intersections, people
+from equipoise.report.encoders import encoder
 from equipoise.report.errors_made import per_thousand
 from equipoise.report.material import Link, Material
 from equipoise.report.options import Options
@@ -58,6 +59,7 @@ def content(material: Material, options: Options, texts: Texts) -> dict[str, obj
         "operating_points": choices.operating_points(material),
         "attrition": choices.attrition(material),
         "encoder": None if material.embeddings is None else dict(material.embeddings),
+        "encoder_card": encoder(material),
         "datasheet": None if material.datasheet is None else dict(material.datasheet),
         "not_available": gaps.not_available(material.datasheet or {}),
         "curation": None if material.curation is None else dict(material.curation),
@@ -104,6 +106,7 @@ def _subject(subject: Subject) -> dict[str, object]:
         "operating_point": subject.operating_point,
         "estimates": [_span(span) for span in everything if span.contrast not in DESCRIPTIONS],
         "ranges": [_span(span) for span in everything if span.contrast in DESCRIPTIONS],
+        "shrunken": [one.as_json() for one in intersections.drawn(subject)],
         "per_thousand": per_thousand(subject),
     }
 

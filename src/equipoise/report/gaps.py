@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from equipoise.figures import Span, bare_reason
+from equipoise.report.encoders import encoder
 from equipoise.report.material import Material, Record
 from equipoise.report.people import leaks, shortcuts
 from equipoise.report.subjects import Subject
@@ -103,11 +104,19 @@ def unknowns(material: Material, subjects: Sequence[Subject]) -> list[dict[str, 
         (no_point, {"key": "no_operating_point"}),
         (bool(warned), {"key": "shortcuts", "n": len(warned), **_beside(material, warned)}),
         (split + shared > 0, {"key": "leakage", "patients": split, "pictures": shared}),
+        (_past_unknown(material), {"key": "encoder_people"}),
         (True, {"key": "elsewhere"}),
         (bool(absent), {"key": "parts", "parts": absent}),
         (bool(documents), {"key": "documents", "n": len(documents)}),
     ]
     return [said for holds, said in known if holds]
+
+
+def _past_unknown(material: Material) -> bool:
+    """Return whether nobody knows whose images the encoder learnt from."""
+    said = encoder(material)
+    lacking = said["not_known"] if said else []
+    return isinstance(lacking, list) and "populations" in lacking
 
 
 def _warned(material: Material) -> list[Record]:

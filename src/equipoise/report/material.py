@@ -11,6 +11,7 @@ from equipoise.errors import EquipoiseError
 from equipoise.tables import (
     ATTRITION,
     COHORT,
+    COUNTS,
     EMBEDDINGS,
     ESTIMATES,
     OPERATING_POINTS,
@@ -74,6 +75,8 @@ class Material:
         The metadata of these tables.
     operating_points
         The table of that name.
+    counts
+        The table *counts* of the same audit; the curves are drawn from its histograms.
     attrition
         The table *attrition*, of all stages that left one.
     chain
@@ -97,6 +100,7 @@ class Material:
     embeddings: Record | None = None
     cohort: Record | None = None
     operating_points: pl.DataFrame | None = None
+    counts: pl.DataFrame | None = None
     attrition: pl.DataFrame | None = None
     chain: Sequence[Link] = ()
 
@@ -152,6 +156,7 @@ def gathered(inputs: Mapping[str, Path]) -> Material:
         operating_points=_table(
             inputs.get("predictions"), "operating_points.parquet", OPERATING_POINTS
         ),
+        counts=_table(inputs["estimates"], "counts.parquet", COUNTS),
         attrition=_attrition([folder for _, folder in sorted(inputs.items())]),
         chain=[link for folder in _giving(inputs) for link in _links(folder)],
     )

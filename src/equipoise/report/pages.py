@@ -5,6 +5,7 @@ from functools import partial
 
 from equipoise import figures, pages
 from equipoise.report import arrangements, deployment, phrases, pictures
+from equipoise.report.curves import curves
 from equipoise.report.material import Material
 from equipoise.report.subjects import subjects
 from equipoise.words import Texts
@@ -21,6 +22,7 @@ _SECTIONS = (
     "monitoring",
     "people",
     "performance",
+    "curves",
     "differences",
     "errors",
     "criteria",
@@ -57,6 +59,7 @@ def page(material: Material, content: Mapping[str, object], texts: Texts) -> str
             pictures.view(subject, f"p{place}", content, texts)
             for place, subject in enumerate(about)
         ],
+        curves=curves(material, about, texts),
         absent_groups=arrangements.absent_groups(absent, sum(len(s.metrics) for s in about), texts),
         shown=_SHOWN,
         cautions=_CAUTIONS,

@@ -7,6 +7,7 @@ from markupsafe import Markup
 
 from equipoise import figures
 from equipoise.figures import Span
+from equipoise.report import intersections
 from equipoise.report.contents import spans_of
 from equipoise.report.phrases import subgroup_of
 from equipoise.report.subjects import Subject
@@ -76,6 +77,7 @@ def _picture(
         "floor": floor,
         "forest": Markup(forest),  # noqa: S704  figures escape what they draw
         "own": [span for span in rows if span.contrast is None],
+        "intersections": intersections.view(subject, metric, f"{identity}-i", texts),
         "contrasts": _differences(subject, rows, f"{identity}-d", criteria, texts),
         "plain": metric in _ALWAYS or any(c["metric"] == metric for c in criteria),
     }

@@ -19,13 +19,16 @@ class Subject:
     operating_point
         None: no operating point, so only threshold-free metrics.
     estimates
-        The rows of the table *estimates* that are about it.
+        The rows of the table *estimates* that are about it, as they were counted.
+    shrunken
+        Those of its intersections, drawn to what their attributes foretell; may have no rows.
     """
 
     finding: str
     candidate: str
     operating_point: str | None
     estimates: pl.DataFrame
+    shrunken: pl.DataFrame
 
     @property
     def own(self) -> list[Span]:
@@ -45,6 +48,7 @@ class Subject:
         return self.finding, self.candidate, self.operating_point
 
 
+_SHRUNKEN = "shrunken"
 _METRICS = ("sensitivity", "specificity", "auroc", "ppv", "npv", "brier")
 
 
@@ -54,8 +58,8 @@ def subjects(material: Material) -> list[Subject]:
     Of several candidates only the one that the verdict judged or the selection chose is shown in
     full; the others stand in the table of candidates.
     """
-    # What is drawn to its neighbours or to another case mix stands beside, in tables of its own.
-    table = material.estimates.filter(adjustment="crude")
+    # What is drawn to another case mix is of other people, and in no picture of these.
+    table = material.estimates.filter(pl.col("adjustment").is_in(["crude", _SHRUNKEN]))
     found = []
     for finding in table["finding"].unique(maintain_order=True).sort().to_list():
         rows = table.filter(pl.col("finding") == finding)
@@ -84,10 +88,10 @@ def _at_points(rows: pl.DataFrame, finding: str, candidate: str) -> list[Subject
     points = rows["operating_point"].drop_nulls().unique().sort().to_list()
     free = pl.col("operating_point").is_null()
     if not points:
-        return [Subject(finding, candidate, None, rows.filter(free))]
+        return [_subject(finding, candidate, None, rows.filter(free))]
     # What needs no operating point stands once, with the first.
     return [
-        Subject(
+        _subject(
             finding,
             candidate,
             point,
@@ -95,3 +99,8 @@ def _at_points(rows: pl.DataFrame, finding: str, candidate: str) -> list[Subject
         )
         for place, point in enumerate(points)
     ]
+
+
+def _subject(finding: str, candidate: str, point: str | None, rows: pl.DataFrame) -> Subject:
+    parts = (rows.filter(adjustment=name) for name in ("crude", _SHRUNKEN))
+    return Subject(finding, candidate, point, *parts)

@@ -105,6 +105,10 @@ def declared_levels(
 
 
 def _levels(column: pl.Series, levels: Sequence[str] | None) -> pl.Series:
+    if column.dtype.is_nested():
+        raise InvalidTable(
+            f"predictions: column '{column.name}' is {column.dtype}; expected levels, as texts"
+        )
     if column.dtype.is_numeric():
         made = bands(levels) if levels is not None else None
         if made is not None:

@@ -31,8 +31,8 @@ def with_metadata(
     Raises
     ------
     InvalidTable
-        If no column, or more than one, could join them, the key is null or twice there, or a
-        column would stand there twice.
+        If no column, or more than one, could join them, the key is null or twice there, a column
+        would stand there twice, or no key of the predictions is there.
 
     Examples
     --------
@@ -40,6 +40,11 @@ def with_metadata(
     >>> with_metadata(rows, pl.DataFrame({"image_id": ["b", "a"], "sex": ["M", "F"]})).rows()
     [('a', 0.1, 'F'), ('b', 0.2, 'M')]
     """
+    if on == "row" and "image_id" in metadata.columns:
+        raise InvalidTable(
+            "metadata: has a column 'image_id' of its own; expected none to join by the row",
+            hint="join by it, with --on image_id, or drop it",
+        )
     if on == "row":
         on, metadata = "image_id", metadata.with_row_index("image_id")
     key = on or _key(frame, metadata)
@@ -58,7 +63,15 @@ def with_metadata(
             f"metadata: column '{both[0]}' stands in the predictions too; expected it once",
             hint="drop it from one of them",
         )
-    absent = int((~frame[key].cast(pl.String).is_in(keys.cast(pl.String).implode())).sum())
+    # A null key is in no row there, and no null either.
+    there = frame[key].cast(pl.String).is_in(keys.cast(pl.String).implode()).fill_null(value=False)
+    absent = int((~there).sum())
+    if absent == frame.height:
+        raise InvalidTable(
+            f"metadata: no '{key}' of the predictions is there, as {frame[key][0]!r}; there are "
+            f"{', '.join(map(repr, keys.head(3)))}, …",
+            hint="identifiers are compared as texts: 1.0 is not 1, and a_1 is not a_1.png",
+        )
     if absent:
         _log.warning("metadata: %d of %d predictions have no row there", absent, frame.height)
     text = pl.col(key).cast(pl.String)

@@ -41,7 +41,7 @@ def of_split(frame: pl.DataFrame, split: str | None, patient: str | None) -> pl.
     chosen = split or "test"
     if chosen == "all":
         return frame
-    rows = frame.filter(pl.col("split") == chosen)
+    rows = frame.filter(pl.col("split").cast(pl.String) == chosen)
     if not rows.height:
         seen = ", ".join(map(str, frame["split"].unique().sort().to_list()))
         raise InvalidTable(

@@ -9,7 +9,6 @@ import numpy.typing as npt
 from equipoise.metrics.streams.clusters import ACROSS, KINDS, Clusters, Layout, Point, nothing
 from equipoise.metrics.streams.people import NotRisingError, Rows, by_patient, rows, whole
 from equipoise.metrics.streams.sources import Shard
-from equipoise.metrics.tallies import distinct
 
 Integers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
@@ -117,7 +116,7 @@ class _Batch:
     ----------
     rows
         The batch, a patient's images of one cell together.
-    run, first
+    run, starts
         Of each image its run, and of each run its first image; a run is a patient in one cell.
     cell, patient
         Of each run.
@@ -131,6 +130,7 @@ class _Batch:
 
     rows: Rows
     run: Integers
+    starts: Integers
     cell: Integers
     patient: Integers
     sizes: Integers
@@ -201,24 +201,42 @@ def _add_crowd(crowd: Integers, cell: Integers, sizes: Integers) -> None:
 
 
 def _add_kinds(total: Clusters, key: Point, seen: _Seen) -> None:
-    """Add products of patients' numbers of each kind of image, and who has which kinds."""
+    """Add products of patients' numbers of each kind of image, and who has which kinds.
+
+    A product of numbers is the number of pairs of images, each with itself too.
+    """
     (batch, code, chosen), of = seen, total.layout
-    bins = of.grid.bins
+    cells, bins = of.grid.cells, of.grid.bins
     first = of.called.get(key, bins)
     kind_of = np.repeat([0, 2], bins) + (np.tile(np.arange(bins), 2) >= first)
-    mine = slice(None) if chosen is None else np.flatnonzero(chosen)
-    runs = len(batch.cell)
-    at = kind_of[code[mine]] * runs + batch.run[mine]
-    n = np.bincount(at, minlength=KINDS * runs).reshape(KINDS, runs)
-    found = distinct(batch.cell, n)
-    products = np.einsum("p,ip,jp->pij", found.times, found.numbers, found.numbers)
-    np.add.at(total.second[key], found.cell, products)
-    alone = batch.lone
+    kind = kind_of.astype(np.int8)[code]
+    alone = np.bincount(_places(batch.rows.cell, kind, chosen, KINDS), minlength=cells * KINDS)
+    held = total.second[key]
+    held[:, range(KINDS), range(KINDS)] += alone.reshape(cells, KINDS)
+    one, other = _both_seen(batch.near, chosen)
+    at = (batch.rows.cell[one] * KINDS + kind[one]) * KINDS + kind[other]
+    pairs = np.bincount(at, minlength=cells * KINDS**2).reshape(cells, KINDS, KINDS)
+    held += pairs + pairs.transpose(0, 2, 1)
+    bits = np.left_shift(np.int8(1), kind)
+    if chosen is not None:
+        bits[~chosen] = 0
+    has = np.bitwise_or.reduceat(bits, batch.starts)
+    chosen_runs = None if batch.alone else batch.lone
+    at = _places(batch.cell, has, chosen_runs, 1 << KINDS)
+    total.lone[key][...] += np.bincount(at, minlength=cells << KINDS).reshape(cells, -1)
     if not batch.alone:
-        found = distinct(batch.cell[alone], n[:, alone])
-    np.add.at(total.lone[key], (found.cell, _mask(found.numbers)), found.times)
-    if not batch.alone:
+        mine = slice(None) if chosen is None else np.flatnonzero(chosen)
+        at = kind[mine] * np.int64(len(batch.cell)) + batch.run[mine]
+        n = np.bincount(at, minlength=KINDS * len(batch.cell)).reshape(KINDS, -1)
         _add_several(total, key, batch, n)
+
+
+def _places(
+    cell: Integers, within: npt.NDArray[np.int8], chosen: Flags | None, size: int
+) -> Integers:
+    """Return the place of each chosen element in a table of cells by something of that size."""
+    at = cell * size + within
+    return at if chosen is None else at[chosen]
 
 
 def _add_several(total: Clusters, key: Point, batch: _Batch, n: Integers) -> None:
@@ -264,24 +282,22 @@ def _batch(some: Rows) -> _Batch:
         close = some.cell[pairs[0]] == some.cell[pairs[1]]
         near = pairs[0][close], pairs[1][close]
         far = pairs[0][~close], pairs[1][~close]
-    return _Batch(some, run, some.cell[starts], owner, sizes, lone, bool(alone), near, far)
+    return _Batch(some, run, starts, some.cell[starts], owner, sizes, lone, bool(alone), near, far)
 
 
 def _pairs_within(group: Integers) -> tuple[Integers, Integers]:
     """Return all pairs of positions that are of one group; groups lie together."""
-    starts = np.flatnonzero(np.r_[True, group[1:] != group[:-1]])
-    length = np.diff(np.r_[starts, len(group)])
-    first: list[Integers] = []
-    second: list[Integers] = []
-    for apart in range(1, int(length.max(initial=0))):
-        longer = length > apart
-        starts, length = starts[longer], length[longer]
-        before = np.cumsum(length - apart) - (length - apart)
-        one = np.repeat(starts - before, length - apart) + np.arange(int((length - apart).sum()))
+    nothing = np.zeros(0, dtype=np.int64)
+    first, second = [nothing], [nothing]
+    one, apart = np.flatnonzero(group[1:] == group[:-1]), 1
+    while len(one):
         first.append(one)
         second.append(one + apart)
-    nothing = np.zeros(0, dtype=np.int64)
-    return np.concatenate([nothing, *first]), np.concatenate([nothing, *second])
+        # Only where two lie so far apart can two lie farther.
+        apart += 1
+        one = one[one + apart < len(group)]
+        one = one[group[one] == group[one + apart]]
+    return np.concatenate(first), np.concatenate(second)
 
 
 def _both_seen(pair: tuple[Integers, Integers], chosen: Flags | None) -> tuple[Integers, Integers]:
