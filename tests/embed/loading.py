@@ -36,6 +36,17 @@ def plain(threads):
     return _made(_vectors)
 
 
+SIDE = 64
+"""Of the images of `wide` (pixels)."""
+
+
+def wide():
+    """Return an encoder whose vectors are as many numbers as an image has pixels."""
+    said = {**FIELDS, "height": SIDE, "width": SIDE, "dimension": SIDE * SIDE}
+    card = card_of(said, where="c")
+    return Encoder("wide", "d" * 64, "numpy", "float32", SIDE * SIDE, card, _vectors)
+
+
 def deadly(threads):
     """Return an encoder that ends its process, as too little memory would."""
 

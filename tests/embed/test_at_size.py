@@ -15,8 +15,14 @@ from equipoise import embed, tables
 from equipoise.embed import opening, sharing
 from equipoise.embed.ahead import ahead
 from equipoise.embed.sources import pixel_rows
-from equipoise.errors import InvalidConfiguration, InvalidEncoder, InvalidImage, InvalidInput
-from equipoise.errors import InvalidTable, StorageFailure
+from equipoise.errors import (
+    InvalidConfiguration,
+    InvalidEncoder,
+    InvalidImage,
+    InvalidInput,
+    InvalidTable,
+    StorageFailure,
+)
 from equipoise.images import Frame
 from equipoise.scope import Scope
 from equipoise.tables import stored
@@ -136,12 +142,12 @@ def test_parts_of_other_pixels_or_of_another_program_are_refused(tmp_path):
     source, _ = cache(tmp_path / "images")
     embed.embed_parts(source, encoder(Counting()), tmp_path / "v", how=SMALL)
     other, _ = cache(tmp_path / "other", seed=3)
-    with pytest.raises(InvalidTable, match="part-00000.parquet holds other images, or the same"):
+    with pytest.raises(InvalidTable, match=r"part-00000.parquet holds other images, or the same"):
         embed.embed_parts(other, encoder(Counting()), tmp_path / "v", how=SMALL)
     strange = tmp_path / "w" / "part-00000.parquet"
     strange.parent.mkdir()
     pl.DataFrame({"a": [1]}).write_parquet(strange)
-    with pytest.raises(InvalidTable, match="part-00000.parquet says table None"):
+    with pytest.raises(InvalidTable, match=r"part-00000.parquet says encoder None"):
         embed.embed_parts(source, encoder(Counting()), tmp_path / "w", how=SMALL)
     assert pl.read_parquet(strange).equals(pl.DataFrame({"a": [1]}))
 
@@ -239,7 +245,7 @@ def test_a_file_that_changed_is_not_taken_for_the_one_that_was_embedded(tmp_path
     source = files(tmp_path)
     embed.embed_parts(source, encoder(Counting()), tmp_path / "v", how=SMALL)
     Image.new("L", (4, 5), 9).save(tmp_path / "8.png")
-    with pytest.raises(InvalidTable, match="part-00001.parquet holds other images"):
+    with pytest.raises(InvalidTable, match=r"part-00001.parquet holds other images"):
         embed.embed_parts(source, encoder(Counting()), tmp_path / "v", how=SMALL)
 
 
@@ -260,7 +266,7 @@ def test_a_cache_that_ends_early_is_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(InvalidTable, match=r"images.npy ends early"):
         embed.embed_parts(source, encoder(Counting()), tmp_path / "v", how=SMALL)
-    with pytest.raises(InvalidTable, match="no row 99 of 20"):
+    with pytest.raises(InvalidTable, match="has 20 rows; asked for 99"):
         pixel_rows(path, [99])
 
 
@@ -477,8 +483,6 @@ def test_torchrun_with_two_processes_gives_what_one_gives_bit_for_bit(tmp_path):
     for line in lines:
         by_process[line.split()[0]] += 1
     assert sorted(by_process.values()) == [6, 6]  # each took half, none was made twice
-    said = tables.read_json(out / "evidence.json") if (out / "evidence.json").is_file() else {}
-    assert said is not None
 
 
 @pytest.mark.slow
@@ -502,7 +506,7 @@ def test_a_run_that_is_killed_goes_on_and_makes_nothing_twice(tmp_path):
     assert all(path.stat().st_mtime_ns == when for path, when in kept.items())
     alone = tmp_path / "alone"
     source = embed.CachedImages.open(tmp_path / "images")
-    how = embed.How(size=4, batch_size=2)
+    how = embed.How(size=4, batch_size=2, said={"use": "research"})
     embed.embed_parts(source, loading.plain(1), alone, how=how)
     assert bytes_of(tmp_path / "a" / "out" / "embeddings") == bytes_of(alone)
 
@@ -511,11 +515,26 @@ PEAK = """
 import resource, sys
 from pathlib import Path
 from equipoise import embed
-from tests.embed.loading import plain
+from tests.embed.loading import wide
 source = embed.CachedImages.open(Path(sys.argv[1]))
-how = embed.How(size=256, batch_size=16)
-embed.embed_parts(source.slice(0, 512), plain(1), Path(sys.argv[1]) / "warm", how=how)
+how = embed.How(size=128, batch_size=16)
+embed.embed_parts(source.slice(0, 256), wide(), Path(sys.argv[1]) / "warm", how=how)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-embed.embed_parts(source, plain(1), Path(sys.argv[1]) / "v", how=how)
+embed.embed_parts(source, wide(), Path(sys.argv[1]) / "v", how=how)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is told in other units elsewhere")
+def test_memory_does_not_grow_with_the_number_of_images(tmp_path):
+    n, side = 4096, loading.SIDE
+    pixels = np.random.default_rng(0).integers(0, 256, (n, side, side), dtype=np.uint8)
+    np.save(tmp_path / "images.npy", pixels)
+    index = pl.DataFrame({"image_id": [f"{k:05d}" for k in range(n)], "row": range(n)})
+    index = index.with_columns(pixel_digest="image_id")
+    tables.write(index, tmp_path / "images.parquet", tables.IMAGE_CACHE)
+    command = [sys.executable, "-c", PEAK, str(tmp_path)]
+    done = subprocess.run(command, env=environment(), check=True, capture_output=True, text=True)
+    grown_kb = int(done.stdout)
+    assert grown_kb < 8 * 1024  # pixels are 16 MB, vectors 32 MB

@@ -140,6 +140,17 @@ def is_made(part: Part, folder: Path, said: Mapping[str, object]) -> bool:
     return True
 
 
+def left_of(part: Part, folder: Path) -> dict[str, str]:
+    """Return why images of a part that is made have no vector.
+
+    Examples
+    --------
+    See the tests of embedding at size: it needs a part.
+    """
+    said = metadata(part_path(folder, part.number), "embeddings").get("left")
+    return {str(k): str(v) for k, v in said.items()} if isinstance(said, dict) else {}
+
+
 def _check_same(path: Path, wanted: Mapping[str, object]) -> None:
     try:
         found = metadata(path, "embeddings")

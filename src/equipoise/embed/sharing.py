@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 
-from equipoise.embed.making import How, check_folder, is_made, make, marks
+from equipoise.embed.making import How, check_folder, is_made, left_of, make, marks
 from equipoise.embed.sources import Part, Source, parts
 from equipoise.encoders import Encoder
 from equipoise.errors import EquipoiseError, InvalidConfiguration, InvalidImage, InvalidInput
@@ -78,7 +78,7 @@ class Done:
     made, kept
         Parts that were embedded now, and those that were whole already.
     left
-        Image id → why it has no vector, of the parts made now.
+        Image id → why it has no vector, of these parts.
     """
 
     images: int
@@ -156,17 +156,17 @@ def embed_parts(
         results = _here(mine, encoder, folder, how, share.threads, progress)
     else:
         results = _in_processes(mine, share.load, folder, how, share, progress)
-    left = {image: reason for result in results for image, reason in (result or {}).items()}
+    left = {image: reason for _, some in results for image, reason in some.items()}
     images = sum(part.n for part in mine)
     if left and len(left) == source.images.height:
         image, reason = next(iter(left.items()))
         raise InvalidImage(f"embed: none of {len(left)} images can be read, as {image}: {reason}")
-    kept = sum(result is None for result in results)
-    return Done(images, len(mine) - kept, kept, left)
+    made = sum(new for new, _ in results)
+    return Done(images, made, len(mine) - made, left)
 
 
-Result = dict[str, str] | None
-"""Why images have no vector; nothing where the part was whole already."""
+Result = tuple[bool, dict[str, str]]
+"""Whether a part was made now, and why images of it have no vector."""
 
 
 def _here(
@@ -190,9 +190,10 @@ def _here(
     for part in mine:
         if is_made(part, folder, said):
             told(part.n)
-            results.append(None)
+            results.append((False, left_of(part, folder)))
         else:
-            results.append(make(part, encoder, folder, how=how, threads=threads, told=told))
+            left = make(part, encoder, folder, how=how, threads=threads, told=told)
+            results.append((True, left))
     return results
 
 
@@ -254,8 +255,8 @@ def _one(part: Part, folder: Path, how: How, threads: int) -> Result:
 
     if is_made(part, folder, marks(encoder, how)):
         told(part.n)
-        return None
-    return make(part, encoder, folder, how=how, threads=threads, told=told)
+        return False, left_of(part, folder)
+    return True, make(part, encoder, folder, how=how, threads=threads, told=told)
 
 
 def await_parts(
