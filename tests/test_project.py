@@ -77,15 +77,24 @@ def _body_lines(function: ast.FunctionDef) -> int:
     return body[-1].end_lineno - body[0].lineno + 1 if body else 0
 
 
-def test_what_is_exported_exists_and_is_sorted():
-    for path in SOURCES:
-        if path.name != "__init__.py":
-            continue
-        package = ".".join(path.parent.relative_to(ROOT / "src").parts)
+PACKAGES = [
+    ".".join(path.parent.relative_to(ROOT / "src").parts)
+    for path in SOURCES
+    if path.name == "__init__.py"
+]
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_what_is_exported_exists_and_is_named_once(package):
+    try:
         module = importlib.import_module(package)
-        names = list(getattr(module, "__all__", []))
-        assert all(hasattr(module, name) for name in names), package
-        assert len(set(names)) == len(names), package
+    except ModuleNotFoundError as lack:
+        if str(lack.name).startswith("equipoise"):
+            raise
+        pytest.skip(f"{package} needs {lack.name}, of an extra")
+    names = list(getattr(module, "__all__", []))
+    assert all(hasattr(module, name) for name in names)
+    assert len(set(names)) == len(names)
 
 
 def test_every_exported_function_has_an_example_that_runs_unless_it_is_a_stages_run():

@@ -18,7 +18,7 @@ from equipoise.audit.vectors import Embedded, Flags, Integers, Reals, embedded, 
 from equipoise.errors import InvalidTable
 from equipoise.metrics import UNKNOWN, Minimum
 from equipoise.metrics.intervals import logit_limits, quantile, widened, wilson
-from equipoise.metrics.strata import mean_within, within
+from equipoise.metrics.strata import CROSS_FITTED, mean_within, within
 from equipoise.probes import cross_fitted_scores
 from equipoise.splits import patient_folds, patient_strata
 
@@ -46,13 +46,6 @@ _SCHEMA = {
     "reason": pl.String(),
     "exploratory": pl.Boolean(),
 }
-
-
-_TWICE = 2.0
-"""By how much the variance of a cross-fitted AUROC exceeds that of its images given the probes.
-
-Where nothing can be read, each pair of patients of different folds counts twice: one trains the
-probe that scores the other, and the other way round. What can be read well varies less."""
 
 
 class Probing(BaseModel):
@@ -364,5 +357,5 @@ def _mean(good: Sequence[_Read], n: int, patient: Integers, stratum: Integers) -
 
 
 def _numbers(value: float, error: float, fewest: int) -> dict[str, object]:
-    low, high = reading_limits(value, float(np.sqrt(_TWICE)) * error, fewest)
+    low, high = reading_limits(value, CROSS_FITTED * error, fewest)
     return {"auroc": value, "low": low, "high": high, "status": "assessed"}

@@ -35,7 +35,7 @@ __all__ = [
     "run",
 ]
 
-VERSION = 1
+VERSION = 2
 NEEDS: tuple[str, ...] = ("cohort", "images")
 WANTS: tuple[str, ...] = ("splits", "embeddings")
 GIVES: tuple[str, ...] = ("facts",)

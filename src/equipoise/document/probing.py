@@ -99,6 +99,9 @@ def task(cohort: pl.DataFrame, finding: str, options: Options) -> Task:
 def probed(source: Source, asked: Task, options: Options) -> Probed:
     """Return how well a source tells a finding from images whose patients it has not seen.
 
+    The error is that of a cross-fitted AUROC: a source that says nothing is found above 0.5 as
+    often as the level says. With 30 patients of a label it still falls short: 6 to 12 % at 5 %.
+
     Examples
     --------
     >>> n = 80
@@ -130,7 +133,7 @@ def probed(source: Source, asked: Task, options: Options) -> Probed:
         asked.finding,
         source.name,
         source.kind,
-        within(score, asked.label, asked.patient, asked.fold),
+        within(score, asked.label, asked.patient, asked.fold).cross_fitted,
         given if given is not None and fewest >= options.minimum_patients else None,
         None,
         strata=asked.strata,
@@ -141,9 +144,8 @@ def _given(score: Reals, asked: Task) -> Discrimination | None:
     """Return how well a score tells the label given view and site; None if all share them."""
     if asked.strata == 1:
         return None
-    return within(
-        score, asked.label, asked.patient, asked.stratum * (asked.fold.max() + 1) + asked.fold
-    )
+    stratum = asked.stratum * (asked.fold.max() + 1) + asked.fold
+    return within(score, asked.label, asked.patient, stratum).cross_fitted
 
 
 def _with(probe: Probed, *, lacking: str | None = None, constant: bool = False) -> Probed:

@@ -24,7 +24,8 @@ _STEP = 0.35
 _BELOW, _ABOVE = 9.0, 18.0
 """How log tau² is stepped through, from below the smallest variance to above the largest."""
 _UNLIKELY = 1e-7
-_HALVINGS = 22
+_HALVINGS, _STEPS = 14, 3
+"""Of the search for a limit: halvings to within about a thousandth of an error, then Newton's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,7 +307,7 @@ def _peak(x: Reals, height: Reals) -> float:
 
 
 def _mixture_limit(share: float, weight: Reals, centre: Reals, error: Reals) -> Reals:
-    """Return below what that share of each mixture of normals lies, by bisection.
+    """Return below what that share of each mixture of normals lies, by bisection, then Newton.
 
     Parameters
     ----------
@@ -323,7 +324,13 @@ def _mixture_limit(share: float, weight: Reals, centre: Reals, error: Reals) -> 
         middle = (low + high) / 2.0
         below = weight @ ndtr((middle - centre) / error) < share
         low, high = np.where(below, middle, low), np.where(below, high, middle)
-    return np.asarray((low + high) / 2.0, dtype=np.float64)
+    limit = (low + high) / 2.0
+    for _ in range(_STEPS):
+        z = (limit - centre) / error
+        density = weight @ (np.exp(-0.5 * z * z) / error) / np.sqrt(2.0 * np.pi)
+        step = (weight @ ndtr(z) - share) / np.maximum(density, _NEAR)
+        limit = np.clip(limit - step, low, high)
+    return np.asarray(limit, dtype=np.float64)
 
 
 def _placed(found: Shrunken, raw: Reals, basis: _Basis) -> Shrunken:

@@ -6,7 +6,7 @@ below 0.5. Positives are therefore compared with negatives of their own fold onl
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,14 @@ Flags = npt.NDArray[np.bool_]
 Integers = npt.NDArray[np.int64]
 
 _QUANTILE = 1.959963984540054
+
+CROSS_FITTED = 2.0**0.5
+"""By how much the error of a cross-fitted AUROC exceeds that of its images given the probes.
+
+Where nothing can be read, each pair of patients of different folds counts twice, as one trains the
+probe that scores the other and the other way round, so that the variance is twice as large: 1.96 to
+2.13 times with 1 to 384 columns and 90 patients or more of each label (simulated). What can be read
+well varies less, and its interval is wider than it need be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +54,11 @@ class Discrimination:
         """Pointwise 95 % interval, within [0, 1]."""
         half = _QUANTILE * self.standard_error
         return max(0.0, self.auroc - half), min(1.0, self.auroc + half)
+
+    @property
+    def cross_fitted(self) -> "Discrimination":
+        """The same with the error that holds if its scores come from cross-fitted probes."""
+        return replace(self, standard_error=CROSS_FITTED * self.standard_error)
 
     def p_above(self, value: float) -> float:
         """Return the one-sided p-value of an AUROC that is no greater than `value`.

@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from equipoise import metrics
 from equipoise.errors import InvalidTable
@@ -290,16 +291,23 @@ def phantom(rng: np.random.Generator, gap: float) -> pl.DataFrame:
     )
 
 
+@pytest.mark.slow
 def test_what_was_case_mix_vanishes_and_what_is_real_stays() -> None:
-    for gap, real in ((0.0, False), (0.2, True)):
-        rng = np.random.default_rng(12)
-        apart = zero = 0
-        for _ in range(6):
-            rows = phantom(rng, gap)
+    draws = 60
+    held = {gap: 0 for gap in (0.0, 0.2)}
+    apart = 0
+    for seed in range(draws):
+        for gap in held:
+            rows = phantom(np.random.default_rng(seed), gap)
             found = at(rows, mix({"age": "overall"}), names=("sensitivity",)).estimates
-            row = found.filter(contrast="rest", group="A", interval="pointwise", level=0.95)
-            zero += row["low"][0] <= 0.0 <= row["high"][0]
-            raw = crude(rows, ("sensitivity",))
-            row = raw.filter(contrast="rest", group="A", interval="pointwise", level=0.95)
-            apart += row["high"][0] < 0.0
-        assert (zero <= 1) if real else (zero >= 5 and apart >= 5)
+            low, high = against_the_rest(found)
+            held[gap] += low <= 0.0 <= high
+            apart += gap == 0.0 and against_the_rest(crude(rows, ("sensitivity",)))[1] < 0.0
+    assert stats.binomtest(held[0.0], draws, 0.95, alternative="less").pvalue > 0.001
+    assert held[0.2] <= 6
+    assert apart >= 54
+
+
+def against_the_rest(estimates: pl.DataFrame) -> tuple[float, float]:
+    row = estimates.filter(contrast="rest", group="A", interval="pointwise", level=0.95)
+    return row["low"][0], row["high"][0]
