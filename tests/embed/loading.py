@@ -36,6 +36,16 @@ def plain(threads):
     return _made(_vectors)
 
 
+SCOPES = []
+"""In which `scoped` was called."""
+
+
+def scoped(parameters, scope):
+    """Return an encoder, and note the surroundings that it was loaded in."""
+    SCOPES.append(scope)
+    return plain(scope.workers)
+
+
 SIDE = 64
 """Of the images of `wide` (pixels)."""
 

@@ -29,6 +29,7 @@ from equipoise.tables import stored
 from tests.conftest import ROOT
 from tests.embed import loading
 from tests.embed.test_embed import Counting, encoder, images, stage
+from tests.encoders.test_card import FIELDS
 
 SMALL = embed.How(size=6, batch_size=4, storage="float32")
 
@@ -314,6 +315,15 @@ def test_processes_make_what_one_makes_and_tell_each_batch(tmp_path):
 
 
 @pytest.mark.slow
+def test_processes_tell_what_could_not_be_read_of_parts_that_were_kept(tmp_path):
+    source = files(tmp_path, broken=(1,))
+    share = embed.Share(processes=2, load=loading.plain)
+    for made in (2, 0):
+        done = embed.embed_parts(source, loading.plain(1), tmp_path / "v", how=SMALL, share=share)
+        assert (done.made, list(done.left)) == (made, ["i1"])
+
+
+@pytest.mark.slow
 def test_a_process_that_ends_is_told_and_nothing_is_lost(tmp_path):
     source, _ = cache(tmp_path / "images")
     share = embed.Share(processes=2, load=loading.deadly)
@@ -399,6 +409,58 @@ def test_the_stage_keeps_parts_between_runs(tmp_path):
     stage(tmp_path, shard_size=7)
     assert [path.stat().st_mtime_ns for path in kept] == before
     assert len(stored.parts_in(tmp_path / "out" / "embeddings")) == 3
+
+
+def test_other_pixels_or_another_use_are_other_parts_in_the_same_cache(tmp_path):
+    first = stage(tmp_path, shard_size=7)
+    made = images(seed=5)
+    np.save(tmp_path / "images" / "images.npy", made.pixels)
+    tables.write(made.index, tmp_path / "images" / "images.parquet", tables.IMAGE_CACHE)
+    inputs = {name: tmp_path / name for name in ("cohort", "images")}
+    asked = {"path": "tiny.onnx", "card": {**FIELDS, "training_data": "none"}}
+    options = embed.Options(encoder="onnx", parameters=asked, shard_size=7)
+    scope = Scope(base=tmp_path, cache=tmp_path / "cache")
+    embed.run(options, inputs, tmp_path / "out", scope)  # over the parts that lie there
+    path = tmp_path / "out" / "embeddings.parquet"
+    found = tables.read(path, tables.EMBEDDINGS)["vector"].to_numpy()
+    np.testing.assert_array_equal(found, made.pixels.reshape(20, 16))
+    assert first["use"] == "research"
+    embed.run(options.model_copy(update={"use": "clinical"}), inputs, tmp_path / "out", scope)
+    assert tables.metadata(path)["use"] == "clinical"
+    assert len(list((tmp_path / "cache" / "embeddings").glob("parts-*"))) == 3
+
+
+def test_an_encoder_is_loaded_where_it_may_remember_and_with_its_share_of_threads(tmp_path):
+    options = embed.Options(encoder="tests.embed.loading:scoped", processes=2)
+    scope = Scope(base=tmp_path, cache=tmp_path / "cache", workers=6)
+    ready = opening.opened(options, {}, scope)
+    ready.load(3)
+    for seen in loading.SCOPES[-2:]:
+        assert (seen.base, seen.cache, seen.workers) == (tmp_path, tmp_path / "cache", 3)
+
+
+def test_two_images_that_nearly_are_one_may_end_the_last_part(tmp_path):
+    source, made = cache(tmp_path / "images")
+    last = {made.pixels[k].tobytes() for k in (18, 19)}
+
+    def near(pixels):
+        found = pixels.reshape(len(pixels), -1).astype(np.float32)
+        found[[one.tobytes() in last for one in pixels]] = 7
+        return found
+
+    assert embed.embed_parts(source, encoder(near), tmp_path / "v", how=SMALL).made == 4
+
+
+def test_a_file_that_changes_while_it_is_embedded_is_embedded_again(tmp_path):
+    source = files(tmp_path, n=4)
+
+    def slow(pixels):
+        Image.new("L", (4, 5), 9).save(tmp_path / "0.png")
+        return pixels.reshape(len(pixels), -1).astype(np.float32)
+
+    embed.embed_parts(source, encoder(slow), tmp_path / "v", how=SMALL)
+    with pytest.raises(InvalidTable, match="holds other images"):
+        embed.embed_parts(source, encoder(Counting()), tmp_path / "v", how=SMALL)
 
 
 def test_half_precision_in_one_file_says_so(tmp_path):
