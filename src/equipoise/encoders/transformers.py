@@ -203,6 +203,10 @@ def _library() -> Any:
 
 def _network(folder: Path, transformers: Any) -> _Network:
     """Return the network in a folder, its weights complete and no others."""
+    if not folder.is_dir():
+        raise InvalidEncoder(
+            f"{folder}: is a file; expected the folder with config.json and {_WEIGHTS[0]}"
+        )
     path = folder / "config.json"
     said = hub.read_config(path)
     name = _architecture(said, path)
