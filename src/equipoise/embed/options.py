@@ -14,13 +14,14 @@ class Options(BaseModel):
 
     encoder: str = Field(
         default="filterbank",
-        description="demo, filterbank, onnx, pretrained (that of the stage pretrain), or your own "
+        description="demo, filterbank, pretrained (that of the stage pretrain), onnx, openvino, "
+        "fastest, timm, torch, transformers, open_clip, torchxrayvision, or your own "
         "module:function",
     )
     parameters: dict[str, JsonValue] = Field(
         default={},
-        description="what the encoder needs; onnx: path (the file) and card (a YAML file, its "
-        "fields, or a name of the catalogue)",
+        description="what the encoder needs: path (of its weights) and card (a YAML file, its "
+        "fields, or a name of the catalogue); precision and device where it has several",
     )
     use: Use = Field(
         default="research",
