@@ -2,9 +2,9 @@
 
     python benchmarks/embedding.py [images] [vectors read back]
 
-Networks of timm with random weights at 224 × 224, batch 32, from an image cache and from JPEG files
-of 1,024 × 1,024, on the threads that are given. Each ratio is of turns that alternate: the machine
-is shared. Reading and the network are floors: end to end can be no faster than the slower of them.
+Networks of timm with random weights at 224 × 224, batch 32, from an image cache, and from JPEG and
+DICOM files of 1,024 × 1,024, on the threads that are given. Each ratio is of turns that alternate:
+the machine is shared. Reading and the network are floors: end to end can be no faster than the slower of them.
 """
 
 import os
@@ -75,6 +75,29 @@ def jpegs(folder: Path, n: int) -> embed.ImageFiles:
     ids = [path.stem for path in paths]
     frame = pl.DataFrame({"image_id": ids, "path": [str(path) for path in paths]})
     return embed.ImageFiles(frame, Frame(SIDE, SIDE, 1))
+
+
+def dicoms(folder: Path, n: int) -> embed.ImageFiles:
+    """Write `n` DICOM files of 12 bits, uncompressed."""
+    import pydicom
+    from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian
+
+    folder.mkdir()
+    paths = [folder / f"{k}.dcm" for k in range(n)]
+    for k, (path, pixels) in enumerate(zip(paths, pixels_of(n, FILE_SIDE), strict=True)):
+        file = pydicom.Dataset()
+        file.file_meta = pydicom.dataset.FileMetaDataset()
+        file.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        file.SOPClassUID = DigitalXRayImageStorageForPresentation
+        file.SOPInstanceUID = file.file_meta.MediaStorageSOPInstanceUID = f"2.25.{k + 1}"
+        file.Modality, file.PatientID, file.PhotometricInterpretation = "DX", str(k), "MONOCHROME2"
+        file.Rows, file.Columns = FILE_SIDE, FILE_SIDE
+        file.SamplesPerPixel, file.PixelRepresentation = 1, 0
+        file.BitsAllocated, file.BitsStored, file.HighBit = 16, 12, 11
+        file.PixelData = (pixels.astype(np.uint16) * 16).tobytes()
+        file.save_as(path, enforce_file_format=True)
+    frame = pl.DataFrame({"image_id": [path.stem for path in paths], "path": list(map(str, paths))})
+    return embed.ImageFiles(frame, Frame(SIDE, SIDE, 1), "dicom")
 
 
 def networks(folder: Path) -> dict[str, tuple[str, dict[str, object]]]:
@@ -237,17 +260,19 @@ def table(n: int, vectors: int) -> list[str]:
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         source = prepare(folder, n)
-        files = jpegs(folder / "jpegs", n // 2)
+        files = {"JPEG": jpegs(folder / "jpegs", n // 2), "DICOM": dicoms(folder / "dicom", n // 2)}
         for title, (name, told) in networks(folder).items():
             encoder = loads[name](told, Scope(workers=WORKERS))
             lines += beside_floors(f"cache, {title}", encoder, source, folder)
             if name == "openvino":
-                lines += beside_floors(f"JPEG, {title}", encoder, files, folder)
+                for kind, images in files.items():
+                    lines += beside_floors(f"{kind}, {title}", encoder, images, folder)
             lines += whole_command(f"cache, {title}", folder, n, name, told)
             print("\n".join(lines[-6:]), file=sys.stderr, flush=True)
         lines += growth(folder, n)
     said = (
-        f"{n:,} images from the cache and {n // 2:,} JPEG files; parts of {PART}, batches of "
+        f"{n:,} images from the cache, {n // 2:,} JPEG and as many DICOM files (12 bits, not "
+        f"compressed); parts of {PART}, batches of "
         f"{BATCH}, {WORKERS} threads. The floor is the slower of reading and network, in the same "
         "turn; a whole command starts Python and loads the model too."
     )
