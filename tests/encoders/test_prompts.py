@@ -3,6 +3,7 @@ import yaml
 
 from equipoise.encoders import PromptSet, load_prompts
 from equipoise.errors import InvalidConfiguration
+from tests.conftest import ROOT
 
 SAID = {
     "name": "lungs",
@@ -92,3 +93,8 @@ def test_a_finding_without_a_negative_key_names_it(tmp_path):
     path.write_text(yaml.safe_dump({"name": "x", "findings": {"edema": {"positive": ["edema"]}}}))
     with pytest.raises(InvalidConfiguration, match=r"findings\.edema\.negative: Field required"):
         load_prompts(path)
+
+
+def test_the_example_is_a_prompt_set():
+    made = load_prompts(ROOT / "examples" / "prompts.yaml")
+    assert len(made.pairs("edema")) == 4

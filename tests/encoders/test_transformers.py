@@ -115,6 +115,18 @@ def test_a_checkpoint_in_parts_gives_the_same(tmp_path):
     np.testing.assert_array_equal(loaded(tmp_path).embed(PIXELS), whole)
 
 
+def test_parts_outside_the_folder_are_not_read(tmp_path):
+    saved(tmp_path, "Dinov2Model")
+    (tmp_path / "model.safetensors").unlink()
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {"layernorm.bias": "../other.safetensors"}}))
+    with pytest.raises(InvalidEncoder, match=r"other\.safetensors' is not a file of this folder"):
+        loaded(tmp_path)
+    index.write_text(json.dumps({"weight_map": {}}))
+    with pytest.raises(InvalidEncoder, match="no 'weight_map'; expected tensor → file"):
+        loaded(tmp_path)
+
+
 def test_dinov2_takes_any_whole_number_of_patches_and_others_only_their_own(tmp_path):
     saved(tmp_path / "free", "Dinov2Model", preprocessor=None)
     assert loaded(tmp_path / "free", height=48, width=48).embed(PIXELS).shape == (5, 16)
@@ -148,6 +160,17 @@ def test_the_digest_is_of_weights_and_config_together(tmp_path):
     assert loaded(tmp_path).digest == first
     path.write_text(json.dumps({**said, "layer_norm_eps": 0.1}))
     assert loaded(tmp_path).digest != first
+
+
+def test_half_the_digits_are_said_and_are_other_vectors(tmp_path):
+    saved(tmp_path, "Dinov2Model")
+    whole = loaded(tmp_path)
+    parameters = {"path": str(tmp_path), "card": FIELDS, "precision": "bfloat16"}
+    half = load(parameters, Scope())
+    assert (whole.precision, half.precision) == ("float32", "bfloat16")
+    assert whole.digest != half.digest
+    a, b = whole.embed(PIXELS), half.embed(PIXELS)
+    assert 0 < np.linalg.norm(a - b) / np.linalg.norm(a) < 0.05
 
 
 def test_a_vit_without_a_pooler_is_made_without_one(tmp_path):
@@ -239,6 +262,8 @@ def test_files_that_are_absent_are_named(tmp_path):
     with pytest.raises(InvalidEncoder, match=r"config\.json: no such file"):
         loaded(tmp_path)
     saved(tmp_path, "Dinov2Model")
+    with pytest.raises(InvalidEncoder, match=r"is a file; expected the folder with config\.json"):
+        loaded(tmp_path / "model.safetensors")
     (tmp_path / "model.safetensors").unlink()
     with pytest.raises(InvalidEncoder, match=r"no weights; expected model\.safetensors or pytorch"):
         loaded(tmp_path)
@@ -250,6 +275,10 @@ def test_files_that_are_absent_are_named(tmp_path):
         ({"image_mean": [0.5, 0.5, 0.5]}, r"mean \[0.5, 0.5, 0.5\].*its card says.*mean \[0.48, "),
         ({"image_std": [0.5, 0.5, 0.5]}, r"std \[0.5, 0.5, 0.5\]; its card says.*std \[0.26, "),
         ({"image_mean": [0.4, 0.45, 0.48]}, r"mean \[0.4, 0.45, 0.48\], std"),
+        (
+            {"image_mean": [0.40, 0.45, 0.48], "image_std": [0.28, 0.27, 0.26]},
+            r"mean \[0.4, 0.45, 0.48\], std \[0.28, 0.27, 0.26\]; its card says",
+        ),
         ({"rescale_factor": 1.0}, "multiplied by 1, .* its card says value_range zero_one"),
         ({"do_rescale": False}, "multiplied by 1, "),
         ({"do_normalize": False}, "mean none, std none; its card says"),

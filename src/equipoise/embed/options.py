@@ -1,5 +1,7 @@
 """What may be asked of embedding."""
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from equipoise.encoders.provenance import Use
@@ -26,3 +28,20 @@ class Options(BaseModel):
         "licence of the encoder forbids is refused",
     )
     batch_size: int = Field(default=32, ge=1, le=4096, description="images embedded at a time")
+    storage: Literal["float16", "float32"] | None = Field(
+        default=None,
+        description="of the vectors on disk; by default float32 in one file and float16 in parts",
+    )
+    shard_size: int | None = Field(
+        default=None,
+        ge=1,
+        le=1 << 20,
+        description="images per file, for large cohorts: parts of a folder that are made once and "
+        "skipped when a run goes on; by default all vectors stand in one file",
+    )
+    processes: int = Field(
+        default=1,
+        ge=1,
+        le=1024,
+        description="that embed at once where there are parts; the workers are shared among them",
+    )

@@ -14,9 +14,13 @@ ENCODERS = {
     "demo": "equipoise.encoders.demo:load",
     "fastest": "equipoise.encoders.fastest:load",
     "filterbank": "equipoise.encoders.filterbank:load",
+    "monai": "equipoise.encoders.monai:load",
     "onnx": "equipoise.encoders.onnx:load",
-    "openvino": "equipoise.encoders.openvino:load",
     "open_clip": "equipoise.encoders.open_clip:load",
+    "openvino": "equipoise.encoders.openvino:load",
+    "timm": "equipoise.encoders.timm:load",
+    "torch": "equipoise.encoders.torch:load",
+    "torchxrayvision": "equipoise.encoders.torchxrayvision:load",
     "transformers": "equipoise.encoders.transformers:load",
 }
 """Name → what loads it; a study may also name its own ``module:function``."""

@@ -14,7 +14,7 @@ from equipoise import evidence
 from equipoise.encoders import catalogue
 from equipoise.encoders.card import Card, Encoder, card_of
 from equipoise.encoders.card import load as load_card
-from equipoise.encoders.known import check_known
+from equipoise.encoders.known import check_known, known_input
 from equipoise.encoders.preparation import prepared, ready_for
 from equipoise.errors import InvalidConfiguration, InvalidEncoder, nearest
 from equipoise.scope import Scope
@@ -222,7 +222,7 @@ def wrong_dimension(where: str, what: str, found: int, card: Card) -> InvalidEnc
 
 def _check_vector(run: Run, card: Card, batch: int | None, where: str) -> None:
     """See with one grey image that vectors come as the card says."""
-    grey = np.full((1, card.height, card.width), 128, np.uint8)
+    grey = np.full_like(known_input(card), 128)
     found = _filled(run, prepared(grey, card), batch)
     if found.shape != (1, card.dimension):
         raise wrong_dimension(

@@ -80,7 +80,9 @@ class Card(BaseModel):
 
     name: str = Field(min_length=1, description="what the encoder is called")
     modality: str = Field(default=NOT_AVAILABLE, description="the images it was made for")
-    layout: Literal["NHWC", "NCHW"] = Field(description="order of batch, height, width, channels")
+    layout: Literal["NHWC", "NCHW", "NCDHW"] = Field(
+        description="order of batch, height, width, channels; with depth, of volumes"
+    )
     height: int = Field(gt=0, description="height of its input (pixels)")
     width: int = Field(gt=0, description="width of its input (pixels)")
     channels: Literal[1, 3] = Field(description="1 for grey, 3 for colour; grey is repeated")
@@ -268,7 +270,8 @@ class Encoder:
     card
         What it says of itself.
     embed
-        uint8 ``(b, h, w)`` or ``(b, h, w, 3)`` → float32 ``(b, d)``.
+        uint8 ``(b, h, w)`` or ``(b, h, w, 3)``, or of volumes ``(b, depth, h, w)``, → float32
+        ``(b, d)``.
     run
         The network alone, on prepared values; None where it is no network.
     chosen

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from equipoise.encoders.card import Card, Embed
+from equipoise.encoders.volumes import is_volume
 from equipoise.errors import InvalidEncoder
 
 Pixels = npt.NDArray[np.uint8]
@@ -32,6 +33,34 @@ def known_image(height: int, width: int) -> Pixels:
     image = (across[None, :] * 2 + down[:, None]) // 4
     image[height // 2 : height // 2 + height // 4, width // 2 : width // 2 + width // 4] = 255
     return np.asarray(image, dtype=np.uint8)
+
+
+def known_volume(depth: int, height: int, width: int) -> Pixels:
+    """Return the known volume, uint8 ``(depth, height, width)``: darker from slice to slice.
+
+    Examples
+    --------
+    >>> known_volume(2, 4, 4)[:, 0].tolist()
+    [[191, 127, 63, 127], [95, 63, 31, 63]]
+    """
+    image = known_image(height, width).astype(np.int64)
+    share = np.arange(depth, 0, -1)[:, None, None]  # of `depth`
+    return np.asarray(image * share // depth, dtype=np.uint8)
+
+
+def known_input(card: Card) -> Pixels:
+    """Return the known image in an encoder's size, or the known volume: a batch of one.
+
+    Examples
+    --------
+    >>> card = Card(name="ct", layout="NCDHW", depth=4, height=8, width=8, channels=1,
+    ...             value_range="uint8", dimension=4, licence="MIT")
+    >>> known_input(card).shape
+    (1, 4, 8, 8)
+    """
+    if is_volume(card):
+        return known_volume(card.depth or 1, card.height, card.width)[None]
+    return known_image(card.height, card.width)[None]
 
 
 def check_known(card: Card, embed: Embed, *, where: str, precision: str = "float32") -> None:
@@ -68,7 +97,7 @@ length; expected at most 0.001
     if card.test_vector is None:
         return
     told = np.array(card.test_vector.values)
-    found = embed(known_image(card.height, card.width)[None])[0].astype(np.float64)
+    found = embed(known_input(card))[0].astype(np.float64)
     off = float(np.linalg.norm(found - told)) / max(float(np.linalg.norm(told)), 1e-12)
     allowed = card.test_vector.tolerance
     if precision != card.precision:

@@ -12,10 +12,11 @@ from typing import Any
 
 from equipoise import evidence
 from equipoise.encoders import hub
-from equipoise.encoders.building import built, card_from, checked_parameters
+from equipoise.encoders.assembling import Network, encoder_of, joined
+from equipoise.encoders.building import card_from, checked_parameters
 from equipoise.encoders.card import Card, Encoder
 from equipoise.encoders.libraries import beside_torchvision, library
-from equipoise.encoders.networks import Weights, device_of, runner, take, version, weights
+from equipoise.encoders.networks import Weights, take, version, weights
 from equipoise.encoders.preprocessors import open_clip_said
 from equipoise.encoders.texts import TextTower
 from equipoise.encoders.tokenising import Tokeniser, tokeniser_in, tower_of
@@ -94,9 +95,31 @@ def load(parameters: Mapping[str, object], scope: Scope) -> Encoder:
         ...
     equipoise.errors.InvalidEncoder: card nowhere.yaml: no such file
     """
+    return encoder_of(network(parameters, scope), parameters, scope)
+
+
+def network(parameters: Mapping[str, object], scope: Scope) -> Network:
+    """Return the same before it runs, as `exporting.exported` takes it.
+
+    Parameters
+    ----------
+    parameters, scope
+        As of `load`.
+
+    Raises
+    ------
+    MissingExtra, InvalidEncoder, InvalidConfiguration
+        As of `load`.
+
+    Examples
+    --------
+    >>> network({"card": "nowhere.yaml"}, Scope())
+    Traceback (most recent call last):
+        ...
+    equipoise.errors.InvalidEncoder: card nowhere.yaml: no such file
+    """
     checked_parameters(parameters, family=_FAMILY, required=_REQUIRED, more=_MORE)
     card = card_from(parameters["card"], scope, where=str(parameters.get("path", _FAMILY)))
-    device = device_of(parameters, scope.workers, family=_FAMILY, extra=hub.EXTRA)
     open_clip = _library()
     found = _found(parameters, card, scope, open_clip)
     model = _made(open_clip.CustomTextCLIP, {**found.config, "text_cfg": _NO_TEXT}, found.path)
@@ -104,15 +127,14 @@ def load(parameters: Mapping[str, object], scope: Scope) -> Encoder:
     take(model.visual, found.given, prefix="visual.", where=f"the image tower of {card.name}")
     _check_images(model.visual, found, card)
     tower = _pooled(model.visual, card, found.path)
-    torch = library("torch", extra=hub.EXTRA, family=_FAMILY)
-    return built(
-        card,
-        runner(tower, device, lambda vectors: vectors),
+    return Network(
+        module=joined(tower, lambda net, images: net(images), extra=hub.EXTRA, family=_FAMILY),
+        card=card,
         weights=found.digest,
-        engine=f"torch {'CPU' if device.name == 'cpu' else 'GPU'}",
-        version=version(torch, open_clip),
-        precision=device.precision,
+        libraries=(library("torch", extra=hub.EXTRA, family=_FAMILY), open_clip),
         where=str(found.path),
+        family=_FAMILY,
+        extra=hub.EXTRA,
     )
 
 

@@ -103,10 +103,10 @@ def fit(inputs: Sequence[Port], outputs: Sequence[Port], card: Card, path: Path)
 
 def _batch(port: Port, card: Card, path: Path) -> int | None:
     """Return the batch size that the model insists on, if it does; check all else of the shape."""
-    sizes = {"H": card.height, "W": card.width, "C": card.channels}
+    sizes = {"D": card.depth, "H": card.height, "W": card.width, "C": card.channels}
     wanted: list[int | str | None] = [sizes.get(letter, "batch") for letter in card.layout]
     found = port.shape
-    fits = len(found) == 4 and all(
+    fits = len(found) == len(wanted) and all(
         not isinstance(size, int) or isinstance(want, str) or size == want
         for size, want in zip(found, wanted, strict=True)
     )

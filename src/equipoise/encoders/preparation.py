@@ -5,6 +5,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from equipoise.encoders.card import Card
+from equipoise.encoders.volumes import check_volumes, is_volume, sized
 from equipoise.errors import InvalidEncoder
 
 Pixels = npt.NDArray[np.uint8]
@@ -22,8 +23,8 @@ def ready_for(pixels: Pixels, card: Card) -> None:
     Parameters
     ----------
     pixels
-        uint8 ``(b, h, w)`` or ``(b, h, w, 3)``. Grey images go to a colour encoder, their one
-        channel repeated; colour images do not go to a grey one.
+        uint8 ``(b, h, w)`` or ``(b, h, w, 3)``, or volumes as `volumes` says. Grey images go to a
+        colour encoder, their one channel repeated; colour images do not go to a grey one.
     card
         Of the encoder.
 
@@ -41,6 +42,9 @@ def ready_for(pixels: Pixels, card: Card) -> None:
         ...
     equipoise.errors.InvalidEncoder: encoder 'bank': takes grey images; got colour (1, 8, 8, 3)
     """
+    if is_volume(card):
+        check_volumes(pixels, card)
+        return
     grey = pixels.ndim == 3
     if pixels.dtype != np.uint8 or not (grey or (pixels.ndim == 4 and pixels.shape[3] == 3)):
         raise InvalidEncoder(
@@ -60,7 +64,7 @@ def prepared(pixels: Pixels, card: Card) -> npt.NDArray[np.generic]:
     Parameters
     ----------
     pixels
-        uint8 ``(b, h, w)`` or ``(b, h, w, 3)``.
+        uint8 ``(b, h, w)`` or ``(b, h, w, 3)``, or volumes ``(b, depth, h, w)``.
     card
         Of the encoder.
 
@@ -76,12 +80,14 @@ def prepared(pixels: Pixels, card: Card) -> npt.NDArray[np.generic]:
     >>> found.shape, float(found.max())
     ((1, 3, 2, 2), 1.0)
     """
-    sized = _sized(pixels, card)
-    if sized.ndim == 3:
-        sized = np.repeat(sized[..., None], card.channels, axis=3)  # (b, h, w, c)
-    values: npt.NDArray[np.generic] = _ranged(sized, card)
-    if card.layout == "NCHW":
-        values = values.transpose(0, 3, 1, 2)  # (b, c, h, w)
+    volume = is_volume(card)
+    kind = _KINDS[card.interpolation or "bilinear"]
+    found = sized(pixels, card, kind) if volume else _sized(pixels, card)
+    if volume or found.ndim == 3:
+        found = np.repeat(found[..., None], card.channels, axis=-1)  # (b, …, h, w, c)
+    values: npt.NDArray[np.generic] = _ranged(found, card)
+    if card.layout != "NHWC":
+        values = np.moveaxis(values, -1, 1)  # (b, c, …, h, w)
     return np.ascontiguousarray(values)
 
 
@@ -116,8 +122,9 @@ def _ranged(pixels: Pixels, card: Card) -> npt.NDArray[np.generic]:
     elif card.value_range == "minus_1024_1024":
         values = (values * (2.0 / 255.0) - 1.0) * 1024.0
     elif card.value_range == "min_max":
-        low = values.min(axis=(1, 2, 3), keepdims=True)
-        high = values.max(axis=(1, 2, 3), keepdims=True)
+        axes = tuple(range(1, values.ndim))
+        low = values.min(axis=axes, keepdims=True)
+        high = values.max(axis=axes, keepdims=True)
         values = (values - low) / np.maximum(high - low, 1.0)
     if card.mean is not None:
         values -= np.array(card.mean, np.float32)

@@ -14,10 +14,11 @@ from typing import Any
 
 from equipoise import evidence
 from equipoise.encoders import hub
-from equipoise.encoders.building import built, card_from, checked_parameters
+from equipoise.encoders.assembling import Network, encoder_of, joined
+from equipoise.encoders.building import card_from, checked_parameters
 from equipoise.encoders.card import Card, Encoder
 from equipoise.encoders.libraries import beside_torchvision, library
-from equipoise.encoders.networks import device_of, runner, version
+from equipoise.encoders.networks import version
 from equipoise.encoders.preprocessors import preprocessor_of
 from equipoise.encoders.texts import TextTower
 from equipoise.encoders.tokenising import Tokeniser, tokeniser_in, tower_of
@@ -119,26 +120,50 @@ def load(parameters: Mapping[str, object], scope: Scope) -> Encoder:
         ...
     equipoise.errors.InvalidEncoder: card nowhere.yaml: no such file
     """
+    return encoder_of(network(parameters, scope), parameters, scope)
+
+
+def network(parameters: Mapping[str, object], scope: Scope) -> Network:
+    """Return the same before it runs, as `exporting.exported` takes it.
+
+    Parameters
+    ----------
+    parameters, scope
+        As of `load`.
+
+    Raises
+    ------
+    MissingExtra, InvalidEncoder, InvalidConfiguration
+        As of `load`.
+
+    Examples
+    --------
+    >>> network({"card": "nowhere.yaml"}, Scope())
+    Traceback (most recent call last):
+        ...
+    equipoise.errors.InvalidEncoder: card nowhere.yaml: no such file
+    """
     checked_parameters(parameters, family=_FAMILY, required=_REQUIRED, more=_MORE)
     card = card_from(parameters["card"], scope, where=str(parameters.get("path", _FAMILY)))
     hub.checked_arguments(card, ("revision",), family=_FAMILY)
     folder = hub.folder_of(parameters, card, scope, family=_FAMILY, files=_FILES)
-    device = device_of(parameters, scope.workers, family=_FAMILY, extra=hub.EXTRA)
     transformers = _library()
-    network = _network(folder, transformers)
-    _check_images(network, card)
+    found = _network(folder, transformers)
+    _check_images(found, card)
     said = preprocessor_of(folder)
     if said is not None:
         hub.check_preparation(said[0], card, where=str(said[1]))
-    module, pool = _pooled(network, card)
-    return built(
-        card,
-        runner(module, device, pool),
-        weights=network.digest,
-        engine=f"torch {'CPU' if device.name == 'cpu' else 'GPU'}",
-        version=version(library("torch", extra=hub.EXTRA, family=_FAMILY), transformers),
-        precision=device.precision,
+    module, pool = _pooled(found, card)
+    return Network(
+        module=joined(
+            module, lambda net, images: pool(net(images)), extra=hub.EXTRA, family=_FAMILY
+        ),
+        card=card,
+        weights=found.digest,
+        libraries=(library("torch", extra=hub.EXTRA, family=_FAMILY), transformers),
         where=str(folder),
+        family=_FAMILY,
+        extra=hub.EXTRA,
     )
 
 
@@ -203,6 +228,10 @@ def _library() -> Any:
 
 def _network(folder: Path, transformers: Any) -> _Network:
     """Return the network in a folder, its weights complete and no others."""
+    if not folder.is_dir():
+        raise InvalidEncoder(
+            f"{folder}: is a file; expected the folder with config.json and {_WEIGHTS[0]}"
+        )
     path = folder / "config.json"
     said = hub.read_config(path)
     name = _architecture(said, path)
