@@ -4,7 +4,8 @@
 
 Networks of timm with random weights at 224 × 224, batch 32, from an image cache, and from JPEG and
 DICOM files of 1,024 × 1,024, on the threads that are given. Each ratio is of turns that alternate:
-the machine is shared. Reading and the network are floors: end to end can be no faster than the slower of them.
+the machine is shared. Reading and the network are floors: end to end can be no faster than the
+slower of them.
 """
 
 import os
