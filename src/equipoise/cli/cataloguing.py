@@ -60,8 +60,8 @@ def listed(
     shown = found.with_columns(counted).drop("verified", "facts")
     table(shown, f"{found.height} encoders", right=["dimension", "facts verified"])
     talk().print(
-        "commercial: whether its licence allows commercial use; a dash is not known, which is not "
-        "allowed. Facts that are not verified are from general knowledge. No weights come with "
+        "commercial: whether its licence allows commercial use; a dash is not known: ask its maker "
+        "before such a use. Facts that are not verified are from general knowledge. No weights come with "
         "Equipoise: fetch them from their source, by its terms.",
         soft_wrap=True,
     )
