@@ -35,12 +35,20 @@ class Scope:
         Processes that may work at once, at least 1.
     progress
         Told how far the stage is.
+    rank, world_size
+        Which of how many processes, started from outside as by torchrun, that share the work of a
+        stage which can be shared.
+    local_rank
+        Which of those on this machine: it takes the GPU of that number.
     """
 
     base: Path = field(default_factory=Path)
     cache: Path | None = None
     workers: int = 1
     progress: Progress = silent
+    rank: int = 0
+    world_size: int = 1
+    local_rank: int = 0
 
     def resolve(self, path: str | Path) -> Path:
         """Return `path` as seen from `base`; an absolute path stays.

@@ -268,7 +268,7 @@ def test_the_files_of_an_encoder_are_its_sources(tmp_path):
 
 
 def test_an_unknown_encoder_names_the_nearest():
-    words = "no encoder 'onx'; known: demo, fastest, filterbank, onnx, openvino"
+    words = "no encoder 'onx'; known: demo, fastest, filterbank, monai, onnx, "
     with pytest.raises(UnknownName, match=words) as caught:
         embed.loaded(embed.Options(encoder="onx"), Scope())
     assert caught.value.hint == "did you mean 'onnx'?"

@@ -20,6 +20,7 @@ def commands() -> typer.Typer:
     app.command("list")(listed)
     app.command()(show)
     app.command()(check)
+    app.command()(export)
     return app
 
 
@@ -59,8 +60,8 @@ def listed(
     shown = found.with_columns(counted).drop("verified", "facts")
     table(shown, f"{found.height} encoders", right=["dimension", "facts verified"])
     talk().print(
-        "commercial: whether its licence allows commercial use; a dash is not known, which is not "
-        "allowed. Facts that are not verified are from general knowledge. No weights come with "
+        "commercial: whether its licence allows commercial use; a dash is not known: ask its maker "
+        "before such a use. Facts that are not verified are from general knowledge. No weights come with "
         "Equipoise: fetch them from their source, by its terms.",
         soft_wrap=True,
     )
@@ -219,3 +220,23 @@ def _card(name: str) -> "Card":
     if path.is_file() or path.suffix in {".yaml", ".yml"}:
         return load(path)
     return catalogue.card(name)
+
+
+def export(
+    card: Annotated[str, typer.Argument(help="A YAML file, or a name of the list.")],
+    path: Annotated[Path, typer.Option(help="Its weights, as its loader takes them.")],
+    out: Annotated[Path, typer.Option(help="A new folder for encoder.onnx and card.yaml.")],
+) -> None:
+    """Write a network of torch as one ONNX file with its card, checked against torch."""
+    from equipoise.cli.showing import say
+    from equipoise.encoders import exporting
+    from equipoise.scope import Scope
+
+    asked = _card(card)
+    made = exporting.network(asked.loader or "", {"path": str(path), "card": card}, Scope())
+    encoder, least = exporting.exported(made, out, Scope())
+    say(
+        f"{asked.name}: {encoder.dimension} values, {encoder.engine}; least cosine to torch's "
+        f"vectors {least:.7f} over 8 images"
+    )
+    say(f"embed it with encoder: onnx, path: {out / exporting.FILE}, card: {out / exporting.CARD}")

@@ -2,6 +2,7 @@
 
 import contextlib
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -14,10 +15,10 @@ from rich.progress import (
     Progress,
     TaskID,
     TextColumn,
-    TimeRemainingColumn,
 )
 from rich.table import Table
 
+from equipoise.cli.pace import Lines, Pace
 from equipoise.errors import EquipoiseError
 
 if TYPE_CHECKING:
@@ -42,25 +43,38 @@ def complain(error: EquipoiseError) -> None:
 
 @contextlib.contextmanager
 def watching() -> "Iterator[Watch]":
-    """Show a bar while stages run, and a line for each that ended."""
+    """Show a bar while stages run, and a line for each that ended.
+
+    Where stderr is no terminal, as in the log of a job, a line a minute takes the place of the bar.
+    """
     bars = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TimeRemainingColumn(),
+        TextColumn("{task.fields[pace]}"),
         console=talk(),
         transient=True,
         disable=not sys.stderr.isatty(),
     )
     with bars:
         tasks: dict[str, TaskID] = {}
+        paces: dict[str, Pace] = {}
+        lines = Lines(lambda line: bars.console.print(line, soft_wrap=True), time.monotonic)
 
         def started(node: str) -> None:
-            tasks[node] = bars.add_task(node, total=None)
+            tasks[node] = bars.add_task(node, total=None, pace="")
+            paces[node] = Pace(time.monotonic)
 
         def progress(node: str, what: str, done: int, total: int) -> None:
+            if bars.disable:
+                lines(node, what, done, total)
+                return
             bars.update(
-                tasks[node], description=f"{node}: {what}", completed=done, total=total or None
+                tasks[node],
+                description=f"{node}: {what}",
+                completed=done,
+                total=total or None,
+                pace=paces[node](what, done, total),
             )
 
         def ended(outcome: "Outcome") -> None:

@@ -5,13 +5,18 @@ import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
 import typer
 import yaml
 from pydantic.fields import FieldInfo
 
 from equipoise.errors import InvalidConfiguration
+
+if TYPE_CHECKING:
+    from equipoise.cli.ranks import Ranks
+    from equipoise.scope import Scope
+    from equipoise.study import Stage, Watch
 
 _OWN = ("config", "out", "workers")
 
@@ -27,8 +32,8 @@ def command(kind: str) -> Callable[..., None]:
     fields = found.options.model_fields
 
     def run(**said: Any) -> None:
+        from equipoise.cli.ranks import ranks
         from equipoise.cli.showing import settled, watching
-        from equipoise.scope import Scope
         from equipoise.study import execute, validated
 
         options = from_file(said["config"]) if said["config"] else {}
@@ -42,15 +47,15 @@ def command(kind: str) -> Callable[..., None]:
         checked = validated(found.options, options, kind)
         given = {noun: said[f"from_{noun}"] for noun in (*found.needs, *found.wants)}
         out: Path = said["out"]
+        of = ranks(os.environ)
+        _check_shared(found, of)
         with watching() as watch:
-            scope = Scope(
-                base=said["config"].parent if said["config"] else Path(),
-                cache=out.parent / ".cache",
-                workers=said["workers"] or os.cpu_count() or 1,
-                progress=lambda what, done, total: watch.progress(kind, what, done, total),
-            )
+            scope = _surroundings(kind, said, of, watch)
             watch.started(kind)
             folders = {noun: path for noun, path in given.items() if path is not None}
+            if of.rank and found.share is not None:
+                found.share(checked, folders, scope)
+                return
             outcome = execute(found, checked, folders, out, scope)
             watch.ended(outcome)
         settled(kind, outcome)
@@ -66,6 +71,29 @@ def command(kind: str) -> Callable[..., None]:
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in parameters}
     return run
+
+
+def _check_shared(found: "Stage", of: "Ranks") -> None:
+    if of.world_size > 1 and found.share is None:
+        raise InvalidConfiguration(
+            f"{found.kind}: {of.world_size} ranks, and its work cannot be shared; expected one",
+            hint="run it without torchrun, or unset RANK and WORLD_SIZE",
+        )
+
+
+def _surroundings(kind: str, said: dict[str, Any], of: "Ranks", watch: "Watch") -> "Scope":
+    from equipoise.scope import Scope
+
+    config: Path | None = said["config"]
+    return Scope(
+        base=config.parent if config else Path(),
+        cache=said["out"].parent / ".cache",
+        workers=said["workers"] or max(1, (os.cpu_count() or 1) // of.local_world_size),
+        progress=lambda what, done, total: watch.progress(kind, what, done, total),
+        rank=of.rank,
+        world_size=of.world_size,
+        local_rank=of.local_rank,
+    )
 
 
 def _closed(out: Path) -> None:

@@ -3,13 +3,17 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from equipoise import registry
+import polars as pl
+
+from equipoise.embed import in_parts
+from equipoise.embed.making import How, about, halved
+from equipoise.embed.opening import PRETRAINED, Opened, loaded, opened
 from equipoise.embed.options import Options
+from equipoise.embed.sharing import Done, Share, embed_parts
+from equipoise.embed.sources import CachedImages, ImageFiles
 from equipoise.embed.vectors import embeddings
-from equipoise.encoders import ENCODERS, Encoder, demo, onnx
+from equipoise.encoders import Encoder, demo
 from equipoise.encoders.building import files_of
-from equipoise.encoders.licensing import allowed
-from equipoise.errors import InvalidConfiguration, InvalidEncoder
 from equipoise.scope import Scope
 from equipoise.tables import COHORT, EMBEDDINGS, ImageCache, read, write, write_bytes
 
@@ -23,73 +27,23 @@ __all__ = [
     "NEEDS",
     "VERSION",
     "WANTS",
+    "CachedImages",
+    "Done",
+    "How",
+    "ImageFiles",
     "Options",
+    "Share",
+    "embed_parts",
     "embeddings",
     "loaded",
     "run",
+    "share",
     "sources",
 ]
 
 
-PRETRAINED = "pretrained"
-"""The encoder that the stage pretrain of the same study made."""
-
 STORIES = ("pretraining.json", "comparison.json")
 """What an encoder of ours tells of its training, taken along so that the report can show it."""
-
-
-def loaded(options: Options, scope: Scope, given: Path | None = None) -> Encoder:
-    """Return the encoder that the options name.
-
-    Parameters
-    ----------
-    options
-        What is asked.
-    scope
-        Where paths start.
-    given
-        The folder of the stage that gave an *encoder*, if there is one.
-
-    Raises
-    ------
-    UnknownName
-        If there is no such encoder.
-    InvalidEncoder
-        If its file does not fit its card, or the function named gives no encoder.
-    InvalidConfiguration
-        If the pretrained encoder is asked for and none is given.
-
-    Examples
-    --------
-    >>> loaded(Options(encoder="filterbnk"), Scope())
-    Traceback (most recent call last):
-        ...
-    equipoise.errors.UnknownName: no encoder 'filterbnk'; known: demo, fastest, filterbank, ...
-    """
-    if options.encoder == PRETRAINED:
-        return _pretrained(options, scope, given)
-    load = registry.load(options.encoder, ENCODERS, kind="encoder")
-    encoder = load(options.parameters, scope)
-    if not isinstance(encoder, Encoder):
-        raise InvalidEncoder(
-            f"encoder '{options.encoder}' gives {type(encoder).__name__}; expected an Encoder"
-        )
-    return encoder
-
-
-def _pretrained(options: Options, scope: Scope, given: Path | None) -> Encoder:
-    if given is None:
-        raise InvalidConfiguration(
-            "embed: encoder 'pretrained': no stage of the study gives an encoder",
-            hint="add the stage pretrain, or give its folder as --from-encoder",
-        )
-    if options.parameters:
-        raise InvalidConfiguration(
-            f"embed: encoder 'pretrained': unknown parameter '{next(iter(options.parameters))}'; "
-            "expected none"
-        )
-    parameters = {"path": str(given.resolve() / "encoder.onnx")}
-    return onnx.load({**parameters, "card": str(given.resolve() / "card.yaml")}, scope)
 
 
 def _stories(options: Options, given: Path | None) -> list[Path]:
@@ -115,6 +69,9 @@ def sources(options: Options, scope: Scope) -> dict[str, Path]:
 def run(options: Options, inputs: Mapping[str, Path], out: Path, scope: Scope) -> dict[str, object]:
     """Read cohort and images, write ``embeddings.parquet``, and take the encoder's story along.
 
+    With a shard size the vectors stand in a folder ``embeddings`` of parts instead, which are made
+    in the cache and outlive a run that is killed.
+
     Parameters
     ----------
     options
@@ -135,8 +92,49 @@ def run(options: Options, inputs: Mapping[str, Path], out: Path, scope: Scope) -
     Refused
         If the licence of the encoder forbids the use, before any image is read.
     """
-    encoder = loaded(options, scope, inputs.get("encoder"))
-    notes = allowed(encoder.card.summary(), options.use)
+    in_parts.check(options, scope)
+    ready = opened(options, inputs, scope)
+    if options.shard_size is None:
+        found = _in_one_file(options, ready, inputs, out, scope)
+    else:
+        work = in_parts.planned(options, ready, inputs, scope)
+        in_parts.made(work, ready.encoder, scope)
+        found = in_parts.gathered(work, out, scope)
+    for path in _stories(options, inputs.get("encoder")):
+        write_bytes(out / path.name, path.read_bytes())
+    told: dict[str, object] = {"licence_notes": list(ready.notes)} if ready.notes else {}
+    return {**found, **about(ready.encoder), **ready.said, **told}
+
+
+def share(options: Options, inputs: Mapping[str, Path], scope: Scope) -> None:
+    """Embed the parts of a rank other than the first, which gathers them.
+
+    Parameters
+    ----------
+    options, inputs, scope
+        As of `run`; the cache must be the same place for all ranks.
+
+    Raises
+    ------
+    InvalidConfiguration
+        If the options ask for one file.
+
+    Examples
+    --------
+    >>> share(Options(), {}, Scope(rank=1, world_size=2))
+    Traceback (most recent call last):
+        ...
+    equipoise.errors.InvalidConfiguration: embed: 2 ranks and one file; expected shard_size
+    """
+    in_parts.check(options, scope)
+    ready = opened(options, inputs, scope)
+    in_parts.made(in_parts.planned(options, ready, inputs, scope), ready.encoder, scope)
+
+
+def _in_one_file(
+    options: Options, ready: Opened, inputs: Mapping[str, Path], out: Path, scope: Scope
+) -> dict[str, object]:
+    encoder = ready.encoder
     cohort = read(inputs["cohort"] / "cohort.parquet", COHORT)
     images = ImageCache.open(inputs["images"])
     table = embeddings(
@@ -147,19 +145,15 @@ def run(options: Options, inputs: Mapping[str, Path], out: Path, scope: Scope) -
         store=None if scope.cache is None else scope.cache / "embeddings",
         progress=scope.progress,
     )
-    said = {
-        "encoder": encoder.name,
-        "digest": encoder.digest,
-        "engine": encoder.engine,
-        "precision": encoder.precision,
-        "dimension": encoder.dimension,
-        "card": encoder.card.summary(),
-        **({} if encoder.chosen is None else {"engine_chosen": dict(encoder.chosen)}),
-        "use": options.use,
-    }
+    said = {**about(encoder), **ready.said}
+    if options.storage == "float16":
+        table, said["storage"] = _half(table, encoder), "float16"
     write(table, out / "embeddings.parquet", EMBEDDINGS, more=said)
-    for path in _stories(options, inputs.get("encoder")):
-        write_bytes(out / path.name, path.read_bytes())
     used = images.index.filter(images.index["image_id"].is_in(cohort["image_id"].implode()))
-    told: dict[str, object] = {"licence_notes": list(notes)} if notes else {}
-    return {"images": table.height, "distinct": used["pixel_digest"].n_unique(), **said, **told}
+    return {"images": table.height, "distinct": used["pixel_digest"].n_unique()}
+
+
+def _half(table: pl.DataFrame, encoder: Encoder) -> pl.DataFrame:
+    half = halved(table["vector"].to_numpy(), table["image_id"].to_list(), encoder)
+    kind = pl.Array(pl.Float16, encoder.dimension)
+    return table.with_columns(vector=pl.Series(half, dtype=kind))

@@ -1,5 +1,9 @@
 """Integers of 8 bits whose ranges come from the cohort that is embedded."""
 
+import importlib.metadata
+import time
+from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +13,7 @@ from equipoise import evidence
 from equipoise.embed.options import Options
 from equipoise.encoders import openvino, quantising
 from equipoise.encoders.building import card_from, place_of
-from equipoise.errors import InvalidConfiguration
+from equipoise.errors import InvalidConfiguration, InvalidInput
 from equipoise.scope import Scope
 from equipoise.tables import ImageCache
 
@@ -28,13 +32,20 @@ def wanted(options: Options) -> bool:
     >>> wanted(Options(encoder="openvino", parameters={**told, "path": "a.xml"}))
     False
     """
-    path = str(options.parameters.get("path", ""))
-    asked = options.parameters.get("precision") == "int8"
-    return options.encoder == "openvino" and asked and not path.endswith(".xml")
+    told = options.parameters
+    asked = options.encoder == "openvino" and told.get("precision") == "int8"
+    # What lacks one of the two is refused by the loader, which says what it expects.
+    return asked and {"path", "card"} <= told.keys() and not str(told["path"]).endswith(".xml")
 
 
 def calibrated(
-    options: Options, cohort: pl.DataFrame, images: ImageCache, scope: Scope
+    options: Options,
+    cohort: pl.DataFrame,
+    images: ImageCache,
+    scope: Scope,
+    *,
+    pause: Callable[[], None] = lambda: time.sleep(1),
+    patience: int = 3600,
 ) -> tuple[Options, dict[str, object]]:
     """Return options that name a model in integers, and what it was calibrated on.
 
@@ -51,12 +62,19 @@ def calibrated(
     images
         Their pixels.
     scope
-        Where the model is kept; it needs a cache.
+        Where the model is kept; it needs a cache. The first rank calibrates and the others take
+        what it made, as two that calibrate may differ in the last bit.
+    pause
+        Called by another rank between looks for the model; waits a second.
+    patience
+        Looks after which the first rank is given up.
 
     Raises
     ------
     InvalidConfiguration
         Without a cache.
+    InvalidInput
+        If the first rank makes no model.
     InvalidEncoder
         If there are fewer than 16 different images, or the model cannot be quantised.
     """
@@ -68,19 +86,38 @@ def calibrated(
     path = place_of(options.parameters, scope)
     card = card_from(options.parameters["card"], scope, where=str(path))
     index = images.index.filter(pl.col("image_id").is_in(cohort["image_id"].implode()))
-    distinct = index.unique("pixel_digest", keep="first").sort("pixel_digest")
-    place = np.unique(np.linspace(0, distinct.height - 1, min(IMAGES, distinct.height), dtype=int))
-    chosen = distinct[place]
-    digest = evidence.digest(chosen["pixel_digest"].to_list())
-    key = evidence.digest(
-        [openvino.file_digest(path), digest, card.preprocessing(), openvino.version()]
-    )
+    chosen = _chosen(index.unique("pixel_digest", keep="first").sort("pixel_digest"))
+    model = openvino.file_digest(path)
+    said: dict[str, object] = {
+        "images": chosen.height,
+        "pixel_digests": evidence.digest(chosen["pixel_digest"].to_list()),
+        "of_model": model,
+        "by": f"NNCF {importlib.metadata.version('nncf')}" if find_spec("nncf") else "NNCF",
+    }
+    key = evidence.digest([said, card.preprocessing(), openvino.version()])
     out = scope.cache / "quantised" / f"{key[:32]}.xml"
-    if not (out.is_file() and out.with_suffix(".bin").is_file()):
+    if scope.rank:
+        _await(out, pause, patience)
+    elif not (out.is_file() and out.with_suffix(".bin").is_file()):
         rows = chosen["row"].to_numpy()
         scope.progress("calibrating", 0, len(rows))
-        pixels = np.concatenate(list(images.batches(rows, 64)))
-        quantising.quantised(path, card, pixels, out)
-    told = {**options.parameters, "path": str(Path(out).resolve())}
-    said: dict[str, object] = {"images": chosen.height, "pixel_digests": digest}
+        quantising.quantised(path, card, np.concatenate(list(images.batches(rows, 64))), out)
+    told = {**options.parameters, "path": str(out.resolve())}
     return options.model_copy(update={"parameters": told}), said
+
+
+def _chosen(distinct: pl.DataFrame) -> pl.DataFrame:
+    n = distinct.height
+    return distinct[np.unique(np.linspace(0, n - 1, min(IMAGES, n), dtype=int))]
+
+
+def _await(out: Path, pause: Callable[[], None], patience: int) -> None:
+    """Wait for the model, which is written after its weights and whole."""
+    for _ in range(patience):
+        if out.is_file():
+            return
+        pause()
+    raise InvalidInput(
+        f"embed: no quantised model {out}, which the first rank makes",
+        hint="see what became of the first rank, and whether all ranks share the cache",
+    )

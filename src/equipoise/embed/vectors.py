@@ -114,33 +114,67 @@ def _embedded(
         lack = batch_size - len(pixels)
         whole = np.concatenate([pixels, np.repeat(pixels[-1:], lack, axis=0)]) if lack else pixels
         found = encoder.embed(whole)
-        _check(found, batch_size, encoder)
+        check_vectors(found, batch_size, encoder)
         parts.append(found[: len(pixels)])
     return np.concatenate(parts)
 
 
-def _check(found: Vectors, n: int, encoder: Encoder) -> None:
+def check_vectors(found: Vectors, n: int, encoder: Encoder, image_ids: Sequence[str] = ()) -> None:
+    """Refuse vectors that are not what an encoder says it gives.
+
+    Parameters
+    ----------
+    found
+        What it gave for a batch.
+    n
+        How many images that had.
+    encoder
+        For the message.
+    image_ids
+        Of the batch, so that the first image concerned can be named.
+
+    Raises
+    ------
+    InvalidEncoder
+        If they have another shape, or hold NaN or infinity.
+
+    Examples
+    --------
+    See `embeddings`, which calls it for every batch.
+    """
     if found.shape != (n, encoder.dimension):
         raise InvalidEncoder(
             f"encoder '{encoder.name}': gave {found.shape} for {n} images; "
             f"expected ({n}, {encoder.dimension})"
         )
-    bad = ~np.isfinite(found).all(axis=1)
+    real = found[: len(image_ids) or n]  # without what fills up a batch
+    bad = ~np.isfinite(real).all(axis=1)
     if bad.any():
+        named = f", as that of {image_ids[int(bad.argmax())]!r}" if image_ids else ""
         raise InvalidEncoder(
-            f"encoder '{encoder.name}': {bad.sum()} of {n} vectors of a batch hold NaN or "
-            "infinity; expected numbers",
+            f"encoder '{encoder.name}': {bad.sum()} of {len(real)} vectors of a batch hold NaN or "
+            f"infinity{named}; expected numbers",
             hint="see whether value range, mean and std in its card are those of its training",
         )
+
+
+def constant(n: int, encoder: Encoder) -> InvalidEncoder:
+    """Return the error that different images have the same vector.
+
+    Examples
+    --------
+    See `embeddings`.
+    """
+    return InvalidEncoder(
+        f"encoder '{encoder.name}': {n} different images have the same vector; "
+        "expected vectors that differ",
+        hint="see whether value range, mean and std in its card are those of its training",
+    )
 
 
 def _check_varied(vectors: Vectors, encoder: Encoder) -> None:
     if len(vectors) > 1 and (vectors == vectors[0]).all():
-        raise InvalidEncoder(
-            f"encoder '{encoder.name}': {len(vectors)} different images have the same vector; "
-            "expected vectors that differ",
-            hint="see whether value range, mean and std in its card are those of its training",
-        )
+        raise constant(len(vectors), encoder)
 
 
 def _table(rows: pl.DataFrame, digests: Sequence[str], vectors: Vectors) -> pl.DataFrame:

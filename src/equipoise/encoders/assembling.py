@@ -69,7 +69,7 @@ def joined(inner: Any, call: Callable[[Any, Any], Any], *, extra: str, family: s
 
     made = type("Joined", (torch.nn.Module,), {"forward": forward})()
     made.inner = inner
-    return made.eval()
+    return made.train(mode=False)
 
 
 def encoder_of(network: Network, parameters: Mapping[str, object], scope: Scope) -> Encoder:

@@ -136,7 +136,7 @@ def _converted(made: Network) -> bytes:
             f"{made.where}: {size / 1e9:.1f} GB of weights; one ONNX file holds {_MOST / 1e9:.0f}",
             hint=f"embed with loader {made.family} itself",
         )
-    module = made.module.eval().float().cpu()
+    module = made.module.train(mode=False).float().cpu()
     example = torch.from_numpy(_values(_tried(made.card)[:2], made.card))
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecations, and constants that tracing fixes

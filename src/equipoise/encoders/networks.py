@@ -232,7 +232,7 @@ def runner(module: Any, device: Device, pool: Callable[[Any], Any]) -> Run:
         When it is called: if not even one image fits the memory of the GPU.
     """
     torch = library("torch", extra="train", family="torch")
-    module = module.eval().to(device.name)
+    module = module.train(mode=False).to(device.name)
     module.requires_grad_(requires_grad=False)
     gpu = device.name != "cpu"
     half = device.precision == "bfloat16"

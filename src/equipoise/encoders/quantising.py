@@ -40,7 +40,7 @@ def quantised(path: Path, card: Card, pixels: npt.NDArray[np.uint8], out: Path) 
         What it expects.
     pixels
         Images of the cohort, uint8 ``(b, h, w)`` or ``(b, h, w, 3)``: 16 at least, of all groups,
-        not of the test split. A few hundred are enough.
+        without their labels. A few hundred are enough.
     out
         The ``.xml`` to be written; its weights go beside it as ``.bin``.
 

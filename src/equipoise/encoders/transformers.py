@@ -1,8 +1,7 @@
 """Encoders in the layout of the library transformers (extra `hub`), and their text towers.
 
-Which network it is stands in ``config.json``; only classes of the library that are listed here are
-made of it, and code that a repository brings is never run. RAD-DINO, Phikon, DINOv2 and DINOv3,
-CLIP and SigLIP come this way.
+``config.json`` says which network it is; only classes of the library that are listed here are made,
+and no code of a repository is run. RAD-DINO, Phikon, DINOv2, DINOv3, CLIP and SigLIP come this way.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,7 +30,7 @@ _FILES = ("config.json", "preprocessor_config.json", "model*.safetensors*", "pyt
 _TOKENISER = ("tokenizer*", "special_tokens_map.json", "vocab*", "merges.txt", "spiece.model")
 _REQUIRED = {"card": "its card, a YAML file or its fields"}
 _MORE = ("path", "precision", "device")
-_UNSAID = (
+_UNSAID = (  # keys of a config that say nothing of the network, or are set here
     "_attn_implementation",
     "_attn_implementation_autoset",
     "_name_or_path",
@@ -43,16 +42,14 @@ _UNSAID = (
     "torch_dtype",
     "transformers_version",
 )
-"""Keys of a config that say nothing of the network, or are set here."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
     """A class of the library that may be made: what its config is called, and how its images are.
 
-    `tokens` of a class, before registers and patches; `free`: it takes images of any whole number
-    of patches; `tower`: where its image tower is, if it has more; `projected`: whether images
-    share a space with texts, by a layer of its own (``"layer"``) or as they are pooled.
+    `tokens` of a class, before the others; `free`: of any whole number of patches; `tower`: where
+    that of images is; `projected`: into the space of texts, by a ``"layer"`` or as it is pooled.
     """
 
     config: str

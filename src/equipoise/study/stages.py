@@ -34,6 +34,9 @@ class Stage:
         Does the work: ``run(options, inputs, out, scope)``.
     sources
         Names the files and folders from outside the run that it reads.
+    share
+        Does the part of a rank other than the first, where the work can be shared:
+        ``share(options, inputs, scope)``.
     """
 
     kind: str
@@ -44,6 +47,7 @@ class Stage:
     gives: tuple[str, ...]
     run: Callable[[BaseModel, Mapping[str, Path], Path, Scope], dict[str, object]]
     sources: Callable[[BaseModel, Scope], dict[str, Path]]
+    share: Callable[[BaseModel, Mapping[str, Path], Scope], None] | None = None
 
 
 def stage(kind: str) -> Stage:
@@ -77,6 +81,7 @@ curate, pretrain, embed, adapt, audit, gate, release, accept, monitor, report
         gives=tuple(module.GIVES),
         run=module.run,
         sources=getattr(module, "sources", _no_sources),
+        share=getattr(module, "share", None),
     )
 
 

@@ -40,6 +40,7 @@ from equipoise.tables.nouns import (
 from equipoise.tables.parquet import metadata, read, write
 from equipoise.tables.pixels import ImageCache, ImageWriter
 from equipoise.tables.requests import Requests, read_requests
+from equipoise.tables.stored import StoredEmbeddings, open_embeddings
 
 __all__ = [
     "ATTRITION",
@@ -66,6 +67,7 @@ __all__ = [
     "ImageWriter",
     "RequestLog",
     "Requests",
+    "StoredEmbeddings",
     "aside",
     "attributes",
     "check",
@@ -75,6 +77,7 @@ __all__ = [
     "make_folder",
     "metadata",
     "numerics",
+    "open_embeddings",
     "read",
     "read_foreign",
     "read_json",

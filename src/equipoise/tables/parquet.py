@@ -1,10 +1,6 @@
 """Parquet in and out, with the table's name, version and unit in its metadata."""
 
-import contextlib
-import json
-import os
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import polars as pl
@@ -12,8 +8,10 @@ import polars as pl
 from equipoise.errors import InvalidTable
 from equipoise.tables.contracts import Contract, check
 from equipoise.tables.files import aside
-
-_MARK = "equipoise"
+from equipoise.tables.marks import mark, system_errors
+from equipoise.tables.marks import metadata as metadata_of
+from equipoise.tables.nouns import EMBEDDINGS
+from equipoise.tables.stored import open_embeddings, parts_in
 
 
 def write(
@@ -56,28 +54,16 @@ def write(
     check(frame, contract)
     if contract.key:
         frame = frame.sort(contract.key)
-    head = {"table": contract.name, "version": contract.version, "unit": contract.unit}
-    text = json.dumps({**head, **(more or {})}, sort_keys=True, allow_nan=False)
-    with aside(path) as partial, _system_errors():
+    with aside(path) as partial, system_errors():
         frame.rechunk().write_parquet(
-            partial, compression="zstd", statistics=False, metadata={_MARK: text}
+            partial, compression="zstd", statistics=False, metadata=mark(contract, more or {})
         )
 
 
-@contextlib.contextmanager
-def _system_errors() -> Iterator[None]:
-    """Give a full disk its name again: polars wraps the system's error in one of its own."""
-    try:
-        yield
-    except pl.exceptions.PolarsError as error:
-        number = re.search(r"os error (\d+)", str(error))
-        if number is None:
-            raise
-        raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
-
-
 def read(path: Path, contract: Contract) -> pl.DataFrame:
-    """Return a table that keeps its contract.
+    """Return a table that keeps its contract; embeddings may lie in parts beside `path`.
+
+    Vectors stored as float16 come as float32: what is computed from them is computed in float32.
 
     Raises
     ------
@@ -93,6 +79,9 @@ def read(path: Path, contract: Contract) -> pl.DataFrame:
         ...
     equipoise.errors.InvalidTable: cohort: no file nowhere.parquet
     """
+    parts = _parts(path, contract.name)
+    if parts is not None:
+        return open_embeddings(parts).table()
     said = metadata(path, contract.name)
     if said.get("table", contract.name) != contract.name:
         raise InvalidTable(f"{path} holds the table '{said['table']}'; expected '{contract.name}'")
@@ -100,11 +89,12 @@ def read(path: Path, contract: Contract) -> pl.DataFrame:
         raise InvalidTable(
             f"{contract.name}: {path} has version {said['version']}; expected {contract.version}"
         )
-    return check(pl.read_parquet(path), contract, where=f"{contract.name} ({path.name})")
+    where = f"{contract.name} ({path.name})"
+    return check(_widened(pl.read_parquet(path)), contract, where=where)
 
 
 def metadata(path: Path, name: str = "table") -> dict[str, object]:
-    """Return what a Parquet file says of itself; empty if another program wrote it.
+    """Return what a table says of itself, be it one file or embeddings in parts beside `path`.
 
     Examples
     --------
@@ -113,11 +103,21 @@ def metadata(path: Path, name: str = "table") -> dict[str, object]:
         ...
     equipoise.errors.InvalidTable: table: no file nowhere.parquet
     """
-    if not path.is_file():
-        raise InvalidTable(f"{name}: no file {path}")
-    try:
-        text = pl.read_parquet_metadata(path).get(_MARK, "{}")
-    except pl.exceptions.PolarsError as error:
-        raise InvalidTable(f"{name}: {path} is not readable as Parquet ({error})") from error
-    said = json.loads(text)
-    return said if isinstance(said, dict) else {}
+    parts = _parts(path, path.stem)
+    return metadata_of(path, name) if parts is None else dict(open_embeddings(parts).said)
+
+
+def _parts(path: Path, name: str) -> Path | None:
+    """Return the folder of parts that stands where a file of embeddings is looked for."""
+    folder = path.with_suffix("")
+    beside = name == EMBEDDINGS.name and not path.is_file() and bool(parts_in(folder))
+    return folder if beside else None
+
+
+def _widened(frame: pl.DataFrame) -> pl.DataFrame:
+    half = {
+        name: pl.Array(pl.Float32, kind.size)
+        for name, kind in frame.schema.items()
+        if isinstance(kind, pl.Array) and kind.inner == pl.Float16
+    }
+    return frame.cast(half) if half else frame  # type: ignore[arg-type]
