@@ -42,7 +42,7 @@ def test_the_list_names_every_model_and_what_its_licence_allows(capsys):
     for name in catalogue.names():
         assert name in said
     assert "74 encoders" in said
-    assert "a dash is not known, which is not allowed" in " ".join(err.split())
+    assert "a dash is not known: ask its maker before such a use" in " ".join(err.split())
 
 
 def test_the_list_is_narrowed_by_modality_and_loader(capsys):

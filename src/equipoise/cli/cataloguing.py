@@ -61,8 +61,8 @@ def listed(
     table(shown, f"{found.height} encoders", right=["dimension", "facts verified"])
     talk().print(
         "commercial: whether its licence allows commercial use; a dash is not known: ask its maker "
-        "before such a use. Facts that are not verified are from general knowledge. No weights come with "
-        "Equipoise: fetch them from their source, by its terms.",
+        "before such a use. Facts that are not verified are from general knowledge. No weights "
+        "come with Equipoise: fetch them from their source, by its terms.",
         soft_wrap=True,
     )
 
