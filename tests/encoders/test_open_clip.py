@@ -9,7 +9,7 @@ pytest.importorskip("torch")
 if find_spec("open_clip") is None:  # to import it, torchvision must be made ready first
     pytest.skip("open_clip is not installed", allow_module_level=True)
 
-from equipoise.encoders import known_image
+from equipoise.encoders import known_colours
 from equipoise.encoders.libraries import beside_torchvision
 from equipoise.encoders.open_clip import load, load_text
 from equipoise.errors import InvalidEncoder
@@ -195,7 +195,7 @@ def test_a_folder_with_a_model_in_its_cards_arguments_is_refused(tmp_path):
 )
 def test_the_test_vector_shows_what_a_card_says_wrongly(tmp_path, change, said):
     saved(tmp_path, preprocess=None)
-    right = loaded(tmp_path).embed(known_image(SIDE, SIDE)[None])[0]
+    right = loaded(tmp_path).embed(known_colours(SIDE, SIDE)[None])[0]
     known = {"values": [float(one) for one in right]}
     loaded(tmp_path, test_vector=known)
     with pytest.raises(InvalidEncoder, match="the test vector of its card is missed by"):
@@ -204,7 +204,7 @@ def test_the_test_vector_shows_what_a_card_says_wrongly(tmp_path, change, said):
 
 def test_the_test_vector_shows_a_wrong_pooling_of_the_same_length(tmp_path):
     saved(tmp_path, vision={**VISION, "width": 12, "head_width": 6}, preprocess=None)
-    right = loaded(tmp_path).embed(known_image(SIDE, SIDE)[None])[0]
+    right = loaded(tmp_path).embed(known_colours(SIDE, SIDE)[None])[0]
     known = {"values": [float(one) for one in right]}
     with pytest.raises(InvalidEncoder, match="the test vector of its card is missed by"):
         loaded(tmp_path, test_vector=known, pooling="pooled")

@@ -107,6 +107,25 @@ def test_the_test_vector_sees_wrong_normalisation_pooling_and_order_of_channels(
 
 
 @pytest.mark.parametrize(
+    "same",
+    [{}, {"mean": [0.5] * 3, "std": [0.5] * 3}, {"value_range": "min_max"}],
+    ids=["a mean each", "one mean", "each image stretched"],
+)
+def test_the_test_vector_sees_weights_for_channels_in_another_order(tmp_path, same):
+    module = maps().eval()
+    path = str(kept(tmp_path, module.state_dict()))
+    told = card("mynets:maps", pooling="spatial_mean", **same)
+    vector = load({"card": told, "path": path}, Scope()).embed(known())[0].tolist()
+    told["test_vector"] = {"values": vector}
+    assert load({"card": told, "path": path}, Scope()).dimension == 8
+    state = module.state_dict()
+    for order in ([2, 1, 0], [1, 0, 2], [0, 2, 1]):
+        turned = kept(tmp_path, {**state, "0.weight": state["0.weight"][:, order].clone()})
+        with pytest.raises(InvalidEncoder, match="the test vector of its card is missed by"):
+            load({"card": told, "path": str(turned)}, Scope())
+
+
+@pytest.mark.parametrize(
     ("change", "message"),
     [
         (lambda s: {k: v for k, v in s.items() if k != "cls"}, "misses 'cls'"),

@@ -94,7 +94,7 @@ def test_a_card_that_the_library_would_silently_undo_is_refused(file, change, me
 
 
 def test_the_test_vector_sees_another_pooling(densenet, file):
-    from tests.encoders.torches import known_image
+    from equipoise.encoders import known_image
 
     pixels = known_image(224, 224)[None]
     with torch.inference_mode():

@@ -7,7 +7,7 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from equipoise.encoders import known_image
+from equipoise.encoders import known_colours
 from equipoise.encoders.transformers import load, load_text
 from equipoise.errors import InvalidEncoder
 from equipoise.scope import Scope
@@ -210,7 +210,7 @@ def test_a_pooling_that_the_network_has_not_is_refused(tmp_path, name, pooling, 
 )
 def test_the_test_vector_shows_what_a_card_says_wrongly(tmp_path, change, said):
     saved(tmp_path, "Dinov2Model", preprocessor=None)
-    right = loaded(tmp_path).embed(known_image(SIDE, SIDE)[None])[0]
+    right = loaded(tmp_path).embed(known_colours(SIDE, SIDE)[None])[0]
     known = {"values": [float(one) for one in right]}
     loaded(tmp_path, test_vector=known)
     with pytest.raises(InvalidEncoder, match="the test vector of its card is missed by"):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from equipoise.encoders import known_image
+from equipoise.encoders import known_colours
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -48,8 +48,8 @@ def by_hand(
 
 
 def known(side: int = 32) -> np.ndarray:
-    """Return the known image, a batch of one."""
-    return known_image(side, side)[None]
+    """Return the known image in colour, a batch of one."""
+    return known_colours(side, side)[None]
 
 
 def close(found: np.ndarray, wanted: np.ndarray) -> None:

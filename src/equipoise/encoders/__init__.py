@@ -6,7 +6,7 @@ its card is refused.
 """
 
 from equipoise.encoders.card import NOT_AVAILABLE, Card, Encoder, KnownVector, card_of, load
-from equipoise.encoders.known import check_known, known_image
+from equipoise.encoders.known import check_known, known_colours, known_image
 from equipoise.encoders.prompts import PromptSet, load_prompts
 from equipoise.encoders.texts import TEXTS, TextTower, text_tower, zero_shot, zero_shot_each
 
@@ -36,6 +36,7 @@ __all__ = [
     "TextTower",
     "card_of",
     "check_known",
+    "known_colours",
     "known_image",
     "load",
     "load_prompts",

@@ -55,7 +55,10 @@ _LATER = (
 
 
 class KnownVector(BaseModel):
-    """What the encoder makes of `known_image`, by which a wrong normalisation shows at once."""
+    """What the encoder makes of `known_image`, by which a wrong normalisation shows at once.
+
+    Of `known_colours` if it takes colour, so that a wrong order of channels shows too.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -35,6 +35,22 @@ def known_image(height: int, width: int) -> Pixels:
     return np.asarray(image, dtype=np.uint8)
 
 
+def known_colours(height: int, width: int) -> Pixels:
+    """Return the known image of encoders that take colour, uint8 ``(height, width, 3)``.
+
+    No channel is another's: were all of them grey, weights for blue, green and red would give the
+    vectors of those for red, green and blue wherever mean and deviation are the same in each.
+
+    Examples
+    --------
+    >>> known_colours(4, 4)[0].tolist()
+    [[191, 95, 79], [127, 47, 47], [63, 95, 15], [127, 143, 47]]
+    """
+    red = known_image(height, width).astype(np.int64)
+    green, blue = red[:, ::-1] * 3 // 4, red[::-1] // 2
+    return np.stack([red, green, blue], axis=2).astype(np.uint8)  # (height, width, 3)
+
+
 def known_volume(depth: int, height: int, width: int) -> Pixels:
     """Return the known volume, uint8 ``(depth, height, width)``: darker from slice to slice.
 
@@ -49,7 +65,9 @@ def known_volume(depth: int, height: int, width: int) -> Pixels:
 
 
 def known_input(card: Card) -> Pixels:
-    """Return the known image in an encoder's size, or the known volume: a batch of one.
+    """Return the known image in an encoder's size, grey or in colour, or the known volume.
+
+    It is a batch of one: ``(1, h, w)``, ``(1, h, w, 3)`` or ``(1, depth, h, w)``.
 
     Examples
     --------
@@ -60,6 +78,8 @@ def known_input(card: Card) -> Pixels:
     """
     if is_volume(card):
         return known_volume(card.depth or 1, card.height, card.width)[None]
+    if card.channels == 3:
+        return known_colours(card.height, card.width)[None]
     return known_image(card.height, card.width)[None]
 
 
