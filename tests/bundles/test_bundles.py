@@ -81,10 +81,12 @@ def test_a_folder_that_is_no_bundle_is_refused(tmp_path):
         bundles.opened(tmp_path)
 
 
-def test_a_bundle_may_name_no_code_of_its_own(folder, tmp_path):
+@pytest.mark.parametrize("name", ["os:system", "torch"])
+def test_a_bundle_may_name_no_code_of_its_own(folder, tmp_path, name):
+    """The loader `torch` would call a function that the card names."""
     copy = reopened(folder, tmp_path)
     path = copy / "encoder" / "encoder.json"
-    path.write_text(json.dumps({"encoder": "os:system", "parameters": {}}))
+    path.write_text(json.dumps({"encoder": name, "parameters": {}}))
     said = evidence.read_statement(copy)
     for entry in said["subject"]:
         entry["digest"]["sha256"] = evidence.subjects(copy)[entry["name"]]

@@ -21,7 +21,7 @@ from equipoise.bundles.contents import (
     check_in_force,
     parsed,
 )
-from equipoise.encoders import ENCODERS, Encoder
+from equipoise.encoders import BUNDLED, ENCODERS, Encoder
 from equipoise.errors import (
     AlteredEvidence,
     InvalidConfiguration,
@@ -110,7 +110,7 @@ def opened(path: Path, scope: Scope | None = None) -> Bundle:
     """Return a bundle from its folder or zip, once every file is seen to be as it was released.
 
     Nothing is signed: this finds accidents, not forgery. No code from the bundle runs: its encoder
-    is a member of `equipoise.encoders.ENCODERS`.
+    is a member of `equipoise.encoders.BUNDLED`.
 
     Parameters
     ----------
@@ -254,10 +254,10 @@ def _below(folder: Path) -> str | None:
 def _encoder(folder: Path, manifest: Manifest, scope: Scope, path: Path) -> Encoder:
     said = read_json(folder / "encoder.json")
     name, parameters = said.get("encoder"), said.get("parameters")
-    if name not in ENCODERS or not isinstance(parameters, dict):
+    if name not in BUNDLED or not isinstance(parameters, dict):
         raise InvalidEncoder(
-            f"{path}: encoder '{name}'; a bundle may name {', '.join(ENCODERS)}",
-            hint=nearest(str(name), ENCODERS),
+            f"{path}: encoder '{name}'; a bundle may name {', '.join(BUNDLED)}",
+            hint=nearest(str(name), BUNDLED),
         )
     load = registry.load(str(name), ENCODERS, kind="encoder")
     found = load(parameters, Scope(base=folder, workers=scope.workers))

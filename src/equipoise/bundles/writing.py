@@ -35,7 +35,7 @@ class EncoderFiles:
     Parameters
     ----------
     kind
-        A member of `equipoise.encoders.ENCODERS`.
+        A member of `equipoise.encoders.BUNDLED`.
     loaded
         The encoder itself: its digest binds the bundle to it.
     path

@@ -25,7 +25,11 @@ ENCODERS = {
 }
 """Name → what loads it; a study may also name its own ``module:function``."""
 
+BUNDLED = ("demo", "filterbank", "onnx")
+"""Those that a bundle may hold: they need the core alone, and name no code of their own."""
+
 __all__ = [
+    "BUNDLED",
     "ENCODERS",
     "NOT_AVAILABLE",
     "TEXTS",

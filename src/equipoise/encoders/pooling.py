@@ -53,7 +53,7 @@ def of_tokens(tokens: Any, pooling: str, *, prefix: int, has_class: bool, where:
     if pooling == "cls_mean":
         both = (tokens[:, 0], mean)
         return _beside(*both)
-    raise _not_pooled(pooling, "tokens", ("cls", "mean", "cls_mean", "flat", "pooled"), where)
+    raise _not_pooled(pooling, "tokens", "cls, mean, cls_mean, flat, pooled", where)
 
 
 def of_maps(maps: Any, pooling: str, *, where: str) -> Any:
@@ -84,7 +84,7 @@ def of_maps(maps: Any, pooling: str, *, where: str) -> Any:
         return row.mean(2)
     if pooling == "flat":
         return row.reshape(row.shape[0], -1)
-    raise _not_pooled(pooling, "maps", ("spatial_mean", "flat", "pooled"), where)
+    raise _not_pooled(pooling, "maps", "spatial_mean, flat, pooled", where)
 
 
 def _beside(first: Any, second: Any) -> Any:
@@ -98,7 +98,7 @@ def _beside(first: Any, second: Any) -> Any:
     return np.concatenate((first, second), axis=1)
 
 
-def _not_pooled(pooling: str, what: str, known: tuple[str, ...], where: str) -> InvalidEncoder:
+def _not_pooled(pooling: str, what: str, known: str, where: str) -> InvalidEncoder:
     return InvalidEncoder(
-        f"{where}: pooling '{pooling}' and the network gives {what}; expected {', '.join(known)}"
+        f"{where}: pooling '{pooling}' and the network gives {what}; expected {known}"
     )

@@ -8,7 +8,7 @@ import polars as pl
 
 from equipoise import evidence, policies, registry
 from equipoise.bundles import EncoderFiles
-from equipoise.encoders import ENCODERS, Encoder
+from equipoise.encoders import BUNDLED, ENCODERS, Encoder
 from equipoise.errors import EquipoiseError, InvalidEncoder, InvalidInput, Refused
 from equipoise.scope import Scope
 from equipoise.tables import (
@@ -179,11 +179,12 @@ filterbank, onnx: a bundle holds no code
     """
     kind = material.parameter("embeddings", "encoder")
     given = "encoder" in material.folders
-    if kind not in ENCODERS and not given:
+    if kind not in BUNDLED and not given:
         raise InvalidEncoder(
-            f"release: encoder '{kind}' is no member of {', '.join(ENCODERS)}: a bundle holds no "
+            f"release: encoder '{kind}' is no member of {', '.join(BUNDLED)}: a bundle holds no "
             "code",
-            hint="export the encoder to ONNX and embed with that",
+            hint="equipoise encoders export writes networks of torch as ONNX: embed with onnx and "
+            "that file",
         )
     wanted = metadata(material.folders["embeddings"] / "embeddings.parquet").get("digest")
     told = material.parameter("embeddings", "parameters")
@@ -217,7 +218,7 @@ def _places(given: Path | None, parameters: Record) -> list[tuple[str | Path | N
 
 
 def _loaded(kind: str, parameters: Record, scope: Scope) -> Encoder | None:
-    if kind not in ENCODERS:
+    if kind not in BUNDLED:
         return None
     try:
         found = registry.load(kind, ENCODERS, kind="encoder")(parameters, scope)

@@ -14,7 +14,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from equipoise import bundles, evidence, policies, registry
-from equipoise.encoders import ENCODERS, Encoder
+from equipoise.encoders import BUNDLED, ENCODERS, Encoder
 from equipoise.encoders.building import files_of
 from equipoise.encoders.licensing import releasable
 from equipoise.errors import InvalidConfiguration, InvalidEncoder, nearest
@@ -155,10 +155,10 @@ def _manifest(asked: Wrapping, encoder: Encoder, *, described: bool) -> bundles.
 
 
 def _encoder(asked: Wrapping, scope: Scope) -> Encoder:
-    if asked.encoder not in ENCODERS:
+    if asked.encoder not in BUNDLED:
         raise InvalidEncoder(
-            f"wrap: encoder '{asked.encoder}'; a bundle may name {', '.join(ENCODERS)}",
-            hint=nearest(asked.encoder, ENCODERS),
+            f"wrap: encoder '{asked.encoder}'; a bundle may name {', '.join(BUNDLED)}",
+            hint=nearest(asked.encoder, BUNDLED),
         )
     found = registry.load(asked.encoder, ENCODERS, kind="encoder")(asked.parameters, scope)
     if not isinstance(found, Encoder):
