@@ -117,7 +117,7 @@ def test_the_report_stands_alone_and_escapes_what_it_is_told(run):
 
 def test_the_losers_predictions_are_kept_too(run):
     kept = {path.stem for path in (run / "adapt" / "predictions").glob("*.parquet")}
-    assert kept == {"plain-0", "reweighting-0", "group_dro-0"}
+    assert kept == {"plain-0", "reweighting-0", "group_dro-0", "procedure-0"}
 
 
 def test_scores_of_an_image_come_from_a_probe_that_has_not_seen_its_patient(run):

@@ -1,10 +1,22 @@
 """What may be asked of adaptation."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
-Rule = Literal["overall", "worst_group"]
+from equipoise.errors import nearest
+
+Rule = Literal[
+    "overall",
+    "worst_group",
+    "pareto_minimax",
+    "distance_to_optimum",
+    "least_encoding",
+    "smallest_contrast",
+]
+PROCEDURE = "procedure"
+"""What the selection within each fold of a cross-fit is called, among the candidates."""
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9_.]*$"
 
 
@@ -65,7 +77,30 @@ class Options(BaseModel):
     )
     selection: Rule = Field(
         default="overall",
-        description="validation AUROC that decides: of all images, or of the worst group",
+        description="what decides on validation: AUROC overall or of the worst_group; "
+        "pareto_minimax, the worst group among candidates that none beats in every group; "
+        "distance_to_optimum, from the best of each group; least_encoding, how little the scores "
+        "tell the group given the label; smallest_contrast between a group and the others",
+    )
+    margin: float | None = Field(
+        default=None,
+        gt=0,
+        lt=0.5,
+        description="how much lower than under plain training a group's validation AUROC may be "
+        "and still count as no worse; declared before looking. Without one, no candidate can be "
+        "shown to harm nobody, and plain training stays",
+    )
+    floor: float | None = Field(
+        default=None,
+        gt=0,
+        lt=1,
+        description="AUROC that every group must reach on validation for least_encoding and "
+        "smallest_contrast; by default that of plain training's worst group, less the margin",
+    )
+    despite_guard: dict[str, str] = Field(
+        default={},
+        description="candidate: why it may be chosen although it cannot be ruled out that it "
+        "makes a group worse; written reasons, which the report carries",
     )
     operating_points: tuple[OperatingPoint, ...] = Field(
         default=(OperatingPoint(name="specificity_0.9", rule="specificity", at=0.9),),
@@ -107,6 +142,9 @@ class Options(BaseModel):
                 raise ValueError(f"{what} '{twice[0]}' occurs twice; expected different ones")
         if min(self.penalties) <= 0:
             raise ValueError(f"penalty {min(self.penalties):g}; expected numbers above 0")
+        if any(candidate.name == PROCEDURE for candidate in self.candidates):
+            raise ValueError(f"candidate '{PROCEDURE}': expected another name; this one is taken")
+        _check_reasons(self.despite_guard, [one.name for one in self.compared()])
         return self
 
     def compared(self) -> tuple[Candidate, ...]:
@@ -124,3 +162,15 @@ class Options(BaseModel):
     def _added(self) -> tuple[Candidate, ...]:
         """Return plain training if it was not asked for."""
         return () if any(c.mitigation == "plain" for c in self.candidates) else (PLAIN,)
+
+
+def _check_reasons(reasons: Mapping[str, str], known: list[str]) -> None:
+    for name, reason in reasons.items():
+        if name not in known:
+            hint = nearest(name, known)
+            raise ValueError(
+                f"despite_guard: no candidate '{name}'; candidates: {', '.join(known)}"
+                + (f"; {hint}" if hint else "")
+            )
+        if not reason.strip():
+            raise ValueError(f"despite_guard: candidate '{name}' has no reason; expected a text")
