@@ -160,11 +160,17 @@ def _said(selected: Selection, options: Options, outcomes: Sequence[Outcome]) ->
 def _by_fold(made: Procedure, options: Options, overall: Mapping[str, object]) -> dict[str, object]:
     """Return what is audited after a cross-fit: the procedure, which chooses in every fold."""
     named = sorted({str(row["candidate"]) for row in made.choices})
+    cannot = "cannot rule out levelling down"
+    open_ones = sorted({str(r["candidate"]) for r in made.choices if r["guard"] == cannot})
+    told = [f"{name}: {options.despite_guard[name]}" for name in open_ones]
     return {
         "candidate": PROCEDURE,
         "seed": options.seeds[0],
         "file": f"predictions/{PROCEDURE}-{options.seeds[0]}.parquet",
         "reason": f"chosen in each fold without it: {', '.join(named)}",
+        "guard": cannot if open_ones else "acceptable",
+        "guard_reason": "judged in each fold without it",
+        "written_reason": "; ".join(told) or None,
         "by_fold": made.choices,
         "over_all_folds": {name: overall[name] for name in ("candidate", "seed", "reason")},
     }

@@ -61,9 +61,8 @@ def procedure(rows: Rows, outcomes: Sequence[Outcome], options: Options) -> Proc
         for fold in sorted({f for one in of_seed for f in one.held if f is not None}):
             found = selection(rows, [_within(one, fold) for one in of_seed], options)
             chosen[fold], reason = found.chosen(options.selection)
-            choices.append(
-                {"seed": seed, "fold": fold, "candidate": chosen[fold], "reason": reason}
-            )
+            about = {"candidate": chosen[fold], "guard": found.guards[chosen[fold]].status}
+            choices.append({"seed": seed, "fold": fold, **about, "reason": reason})
         for finding in dict.fromkeys(one.finding for one in of_seed):
             own = {one.candidate: one for one in of_seed if one.finding == finding}
             made.append(_joined(rows, own, chosen, options))
