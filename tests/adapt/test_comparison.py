@@ -298,6 +298,10 @@ def test_an_unknown_mitigation_and_parameter_are_no_failures_but_errors():
             {"candidates": [{"name": "procedure", "mitigation": "reweighting"}]},
             "candidate 'procedure': expected another name",
         ),
+        (
+            {"candidates": [{"name": "a.by_group", "mitigation": "reweighting"}]},
+            "candidate 'a.by_group': expected another name",
+        ),
         ({"margin": 0.0}, "greater than 0"),
         ({"selection": "wrst_group"}, "Input should be"),
     ],

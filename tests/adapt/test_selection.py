@@ -40,6 +40,42 @@ def test_plain_training_stays_in_at_least_8_of_10_draws_without_a_difference(rul
     assert kept >= binom.ppf(0.01, draws, 0.8)
 
 
+@pytest.mark.slow
+def test_of_many_candidates_that_harm_a_group_by_the_margin_hardly_ever_one_passes():
+    draws, rng, passed = 200, np.random.default_rng(31), 0
+    by = {"plain": {"F": 0.85, "M": 0.85}}
+    by |= {f"c{i}": {"F": 0.80, "M": 0.90} for i in range(8)}
+    for _ in range(draws):
+        rows = people(rng)
+        shared = common(rng, rows)
+        made = [outcome(rows, name, score(rng, rows, a, shared)) for name, a in by.items()]
+        found = selection(rows, made, Options(candidates=(), margin=0.05))
+        passed += any(guard.status == "acceptable" for guard in found.guards.values())
+    assert passed <= binom.ppf(0.99, draws, 0.05)
+
+
+@pytest.mark.slow
+def test_more_standard_errors_keep_plain_training_more_often_among_many():
+    draws, kept = 60, []
+    for times in (1.0, 2.5):
+        rng, n = np.random.default_rng(32), 0
+        for _ in range(draws):
+            rows = people(rng)
+            shared = common(rng, rows)
+            names = ["plain", *(f"c{i}" for i in range(8))]
+            made = [outcome(rows, name, score(rng, rows, EQUAL, shared)) for name in names]
+            free = {f"c{i}": "as a trial" for i in range(8)}
+            asked = Options(
+                candidates=tuple(Candidate(name=name, mitigation="reweighting") for name in free),
+                despite_guard=free,
+                standard_errors=times,
+            )
+            n += selection(rows, made, asked).choices["overall"].candidate == "plain"
+        kept.append(n / draws)
+    assert kept[0] < 0.7
+    assert kept[1] > 0.85
+
+
 def test_a_candidate_that_is_clearly_better_is_chosen_by_every_rule_it_serves():
     rng = np.random.default_rng(1)
     by = {"plain": {"F": 0.7, "M": 0.9}, "other": {"F": 0.9, "M": 0.92}}
@@ -55,9 +91,10 @@ def test_a_candidate_that_is_clearly_better_is_chosen_by_every_rule_it_serves():
 
 def test_a_gain_below_one_standard_error_leaves_plain_training_and_says_so():
     standing = Standing(value=0.82, gain=0.010, error=0.012)
-    assert not standing.beats
-    assert dataclasses.replace(standing, error=0.009).beats
-    assert not Standing(value=0.8, gain=1e-12, error=0.0).beats
+    assert not standing.beats(1.0)
+    assert standing.beats(0.5)
+    assert dataclasses.replace(standing, error=0.009).beats(1.0)
+    assert not Standing(value=0.8, gain=1e-12, error=0.0).beats(1.0)
     rng = np.random.default_rng(1)
     rows = people(rng)
     plain = score(rng, rows, EQUAL, common(rng, rows))

@@ -82,6 +82,8 @@ def run(options: Options, inputs: Mapping[str, Path], out: Path, scope: Scope) -
         write(frame, out / name, PREDICTIONS)
     write(adapted.operating_points, out / "operating_points.parquet", OPERATING_POINTS)
     write_json(out / "selection.json", dict(adapted.selection))
+    if adapted.group_thresholds:
+        write_json(out / "group_thresholds.json", {"thresholds": adapted.group_thresholds})
     unassessed = {name: labels.null_count() for name, labels in images.labels.items()}
     records = {
         "candidates": summary(adapted.outcomes, adapted.selected),

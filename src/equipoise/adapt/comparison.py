@@ -11,6 +11,7 @@ from equipoise.adapt.outcomes import Outcome, outcome, table
 from equipoise.adapt.procedure import Procedure, procedure
 from equipoise.adapt.rounds import Evaluation, decided, rounds
 from equipoise.adapt.selection import Selection, selection
+from equipoise.adapt.thresholds import by_group
 from equipoise.errors import InvalidTable
 from equipoise.metrics import UNKNOWN
 from equipoise.mitigations import MITIGATIONS, joined_groups
@@ -41,6 +42,8 @@ class Adapted:
         All that was tried.
     selected
         Where every candidate stands under every rule, and under the guard.
+    group_thresholds
+        A record per finding, fold, group and operating point; none unless asked for.
     """
 
     predictions: Mapping[str, pl.DataFrame]
@@ -48,6 +51,7 @@ class Adapted:
     selection: Mapping[str, object]
     outcomes: list[Outcome]
     selected: Selection
+    group_thresholds: list[dict[str, object]]
 
 
 def predictions(
@@ -108,21 +112,46 @@ def predictions(
     points = outcomes
     if evaluation == "cross-fit":
         made = procedure(images, outcomes, asked)
-        files |= {
-            f"predictions/{PROCEDURE}-{seed}.parquet": table(
-                [one for one in made.outcomes if one.seed == seed], images, evaluation
-            )
-            for seed in asked.seeds
-        }
+        files |= _files(made.outcomes, images, evaluation)
         points = [*outcomes, *made.outcomes]
         said |= _by_fold(made, asked, said)
+    records: list[dict[str, object]] = []
+    if asked.group_thresholds is not None:
+        own = [one for one in points if one.candidate == said["candidate"]]
+        both = [by_group(images, one, asked) for one in own]
+        points = [*points, *(one.outcome for one in both)]
+        records = [record for one in both for record in one.records]
+        files |= _files([one.outcome for one in both], images, evaluation)
+        said |= _grouped(both[0].outcome, asked.group_thresholds)
     said |= {
         "evaluation": evaluation,
         "evaluation_reason": why,
         "evidence_about": _ABOUT[evaluation],
         "cross_fitted": evaluation == "cross-fit",
     }
-    return Adapted(files, _points(points), said, outcomes, selected)
+    return Adapted(files, _points(points), said, outcomes, selected, records)
+
+
+def _files(
+    outcomes: Sequence[Outcome], images: Rows, evaluation: Evaluation
+) -> dict[str, pl.DataFrame]:
+    """Return file → predictions of some outcomes, those of a candidate and seed in one."""
+    return {
+        f"predictions/{file}.parquet": table(
+            [one for one in outcomes if one.file == file], images, evaluation
+        )
+        for file in dict.fromkeys(one.file for one in outcomes)
+    }
+
+
+def _grouped(first: Outcome, reason: str) -> dict[str, object]:
+    """Return what is audited if each group has a threshold of its own."""
+    return {
+        "candidate": first.candidate,
+        "file": f"predictions/{first.file}.parquet",
+        "group_thresholds": reason,
+        "needs_group_at_test": True,
+    }
 
 
 def _check(images: Rows, options: Options) -> None:

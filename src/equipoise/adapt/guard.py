@@ -2,7 +2,8 @@
 
 "Shown" means that in every group of every finding the lower limit of the paired difference from
 plain training lies above the declared margin below 0; the limits are one-sided and hold for all
-of them together. No data, no proof: a group that is too small to be assessed blocks as well.
+groups of all candidates together, since the best of many is looked for among those that pass. No
+data, no proof: a group that is too small to be assessed blocks as well.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +24,7 @@ Reals = npt.NDArray[np.float64]
 Status = Literal["reference", "acceptable", "cannot rule out levelling down", "failed"]
 
 LEVEL = 0.95
-_DRAWS = 20_000
+_DRAWS = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ def guarded(
     *,
     margin: float | None,
     rng: np.random.Generator,
+    candidates: int = 1,
 ) -> Guarded:
     """Return whether a candidate was shown to make no group worse.
 
@@ -73,6 +75,9 @@ def guarded(
         How much lower a group's AUROC may be and still count as no worse; None if not declared.
     rng
         Where the joint distribution is drawn from.
+    candidates
+        How many are judged: each has its share of the 5 % (Bonferroni), so that the chance that
+        any harmful one passes stays below it.
 
     References
     ----------
@@ -106,7 +111,8 @@ def guarded(
     if margin is None:
         return Guarded(cannot, "no margin was declared")
     named = list(_compared(plain, candidate, on))
-    critical = _one_sided([change.influence for _, _, change in named if not change.lacking], rng)
+    influences = [change.influence for _, _, change in named if not change.lacking]
+    critical = _one_sided(influences, 1.0 - (1.0 - LEVEL) / max(candidates, 1), rng)
     found = [_record(finding, group, change, critical) for finding, group, change in named]
     reason = _lacks(found, margin)
     if reason is not None:
@@ -172,7 +178,7 @@ def _over_rounds(by_seed: Sequence[Sequence[Change]], on: Validation) -> Change:
     )
 
 
-def _one_sided(influences: Sequence[Reals], rng: np.random.Generator) -> float | None:
+def _one_sided(influences: Sequence[Reals], level: float, rng: np.random.Generator) -> float | None:
     """Return the half-width, in standard errors, of lower limits that hold together."""
     if not influences:
         return None
@@ -181,8 +187,8 @@ def _one_sided(influences: Sequence[Reals], rng: np.random.Generator) -> float |
         block.max(axis=1)
         for (block,) in joint_draws([root(np.asarray(stacked @ stacked.T))], rng, _DRAWS)
     ]
-    found = float(np.quantile(np.concatenate(drawn), LEVEL))
-    return float(np.ceil(1000.0 * max(found, NormalDist().inv_cdf(LEVEL))) / 1000.0)
+    found = float(np.quantile(np.concatenate(drawn), level))
+    return float(np.ceil(1000.0 * max(found, NormalDist().inv_cdf(level))) / 1000.0)
 
 
 def _record(finding: str, group: str, change: Change, critical: float | None) -> dict[str, object]:

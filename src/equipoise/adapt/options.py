@@ -17,6 +17,8 @@ Rule = Literal[
 ]
 PROCEDURE = "procedure"
 """What the selection within each fold of a cross-fit is called, among the candidates."""
+BY_GROUP = ".by_group"
+"""What follows the name of a candidate whose groups have thresholds of their own."""
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9_.]*$"
 
 
@@ -90,6 +92,13 @@ class Options(BaseModel):
         "and still count as no worse; declared before looking. Without one, no candidate can be "
         "shown to harm nobody, and plain training stays",
     )
+    standard_errors: float = Field(
+        default=1.0,
+        ge=0,
+        description="by how many paired standard errors a candidate must be better than plain "
+        "training; at one, out of ten candidates that are no better one is chosen more often than "
+        "none",
+    )
     floor: float | None = Field(
         default=None,
         gt=0,
@@ -110,6 +119,13 @@ class Options(BaseModel):
         default="auto",
         description="score the test split, or every image by a probe that has not seen its "
         "patient; auto: cross-fit where the test split is too small",
+    )
+    group_thresholds: str | None = Field(
+        default=None,
+        min_length=1,
+        description="why each group shall have operating points of its own: a written reason, "
+        "which the report carries. The group of every patient is needed from then on; without "
+        "this, all groups share a threshold",
     )
     minimum: int = Field(
         default=30,
@@ -142,8 +158,9 @@ class Options(BaseModel):
                 raise ValueError(f"{what} '{twice[0]}' occurs twice; expected different ones")
         if min(self.penalties) <= 0:
             raise ValueError(f"penalty {min(self.penalties):g}; expected numbers above 0")
-        if any(candidate.name == PROCEDURE for candidate in self.candidates):
-            raise ValueError(f"candidate '{PROCEDURE}': expected another name; this one is taken")
+        for name in (candidate.name for candidate in self.candidates):
+            if name == PROCEDURE or name.endswith(BY_GROUP):
+                raise ValueError(f"candidate '{name}': expected another name; this one is taken")
         _check_reasons(self.despite_guard, [one.name for one in self.compared()])
         return self
 

@@ -110,4 +110,5 @@ def _joined(
         kept={fold: own[candidate].kept[fold] for fold, candidate in chosen.items()},
         scores=scores,
         points=points,
+        held={fold: own[candidate].held[fold] for fold, candidate in chosen.items()},
     )

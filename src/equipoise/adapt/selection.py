@@ -1,8 +1,9 @@
 """Which candidate each rule chooses on validation: plain training, unless another is better.
 
-Better means: by more than one standard error, paired over patients, in what the rule looks at;
-and shown to make no group worse, or let through with a written reason. Seeds are averaged; of the
-chosen candidate the first seed is used, since taking its luckiest seed would be selecting noise.
+Better means: by more than one standard error, or what else was declared, paired over patients, in
+what the rule looks at; and shown to make no group worse, or let through with a written reason.
+Seeds are averaged; of the chosen candidate the first seed is used, since taking its luckiest seed
+would be selecting noise.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -130,8 +131,14 @@ def selection(rows: Rows, outcomes: Sequence[Outcome], options: Options) -> Sele
     guards = {plain: Guarded("reference", "plain training")}
     for name, found in by.items():
         if name != plain:
-            rng = np.random.default_rng(0)
-            guards[name] = guarded(by[plain], found, on, margin=options.margin, rng=rng)
+            guards[name] = guarded(
+                by[plain],
+                found,
+                on,
+                margin=options.margin,
+                rng=np.random.default_rng(0),
+                candidates=len(fitted) - 1,
+            )
     choices = {
         rule: _choice(rule, everyone, guards, plain, fitted[plain][0].seed, options)
         for rule in RULES
@@ -166,7 +173,9 @@ def _choice(
     eligible, why = _eligible(rule, known, everyone, plain, options)
     # Of equals the first counts, and plain training comes first.
     highest = max(eligible, key=lambda name: (known[name].value, name == plain), default=plain)
-    beating = [name for name in eligible if name != plain and known[name].beats]
+    beating = [
+        name for name in eligible if name != plain and known[name].beats(options.standard_errors)
+    ]
     free = [name for name in beating if guards[name].passes or name in options.despite_guard]
     top = max(free, key=lambda name: known[name].value, default=plain)
     return Choice(

@@ -33,10 +33,9 @@ class Standing:
     gain: float
     error: float
 
-    @property
-    def beats(self) -> bool:
-        """Whether the gain is more than one standard error; rounding is none."""
-        return self.gain > max(self.error, 1e-9)
+    def beats(self, times: float) -> bool:
+        """Return whether the gain is more than so many standard errors; rounding is none."""
+        return self.gain > max(times * self.error, 1e-9)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +93,7 @@ def field(by_candidate: Mapping[str, Sequence[Outcome]], plain: str, on: Validat
     >>> by = {name: [Outcome("x", name, name, 0, name, {}, {}, one.score, [], None, {None: one})]
     ...       for name, one in made.items()}
     >>> found = field(by, "plain", validation(rows, list(made.values()), 10))
-    >>> found.standings["better"]["overall"].beats, found.dominated("plain")
+    >>> found.standings["better"]["overall"].beats(1.0), found.dominated("plain")
     (True, True)
     """
     values: dict[tuple[str, Rule], float] = {}

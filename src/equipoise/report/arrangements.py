@@ -32,6 +32,8 @@ _SELECTION = (
     "guard",
     "guard_reason",
     "written_reason",
+    "group_thresholds",
+    "needs_group_at_test",
     "evaluation",
     "evaluation_reason",
     "evidence_about",
