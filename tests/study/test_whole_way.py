@@ -193,3 +193,21 @@ def test_an_error_names_the_stage_it_came_from(tmp_path):
         go(tmp_path / "run", content)
     assert caught.value.__notes__ == ["in stage 'audit'"]
     assert (tmp_path / "run" / "adapt" / "evidence.json").is_file()
+
+
+def test_a_study_on_a_test_split_counts_its_openings_and_its_evidence_names_the_tally(tmp_path):
+    content = study(patients=120)
+    content["stages"]["adapt"] |= {"evaluation": "split", "candidates": []}
+    run = tmp_path / "run"
+    go(run, content)
+    assert evidence.opened(run) == {"times": 1, "questions": 1}
+    assert evidence.verify(run) == []
+    assert set(go(run, content).values()) == {"kept"}
+    content["stages"]["audit"]["intersections"] = 1
+    go(run, content)
+    assert evidence.opened(run) == {"times": 2, "questions": 2}
+    assert evidence.verify(run) == []
+    page = (run / "report" / "report.html").read_text(encoding="utf-8")
+    assert "Times the test split was opened: 2" in page
+    (run / evidence.OPENINGS_FILE).write_text('{"openings": []}')
+    assert [one.state for one in evidence.verify(run)] == ["altered"]

@@ -1,5 +1,6 @@
 """Counts how often the stages of a run opened a test split."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from equipoise import evidence
@@ -31,3 +32,24 @@ def count(made: Path, folder: Path, asked: str) -> None:
     said = made / "audit.json"
     if said.is_file() and read_json(said).get("split") == "test":
         evidence.note_opening(folder.parent, {"stage": folder.name, "asked": asked})
+
+
+def read_by(kind: str, given: Mapping[str, Path]) -> dict[str, Path]:
+    """Return the tally, if the stage is one that tells it: a report is stale once it has grown.
+
+    Parameters
+    ----------
+    kind
+        The stage.
+    given
+        Noun → folder of the stage that gave it.
+
+    Examples
+    --------
+    >>> read_by("report", {"estimates": Path("nowhere/audit")})
+    {}
+    """
+    if kind != "report" or "estimates" not in given:
+        return {}
+    path = given["estimates"].parent / evidence.OPENINGS_FILE
+    return {"test_openings": path} if path.is_file() else {}

@@ -257,7 +257,8 @@ def _input_digests(
     for name, folder in named.items():
         digests[name] = _digest(folder, f"{stage.kind}: input '{name}'")
     if isinstance(options, stage.options):
-        for name, path in stage.sources(options, scope).items():
+        beside = openings.read_by(stage.kind, given)
+        for name, path in {**stage.sources(options, scope), **beside}.items():
             digests[f"source:{name}"] = _digest(path, f"{stage.kind}: {name}")
     return digests
 
