@@ -329,6 +329,14 @@ def test_a_group_of_one_class_in_training_fails_the_mitigations_and_names_itself
     assert adapted.selection["candidate"] == "plain"
 
 
+def test_a_name_that_does_not_exist_is_found_before_anything_is_fitted(monkeypatch):
+    fitted = []
+    monkeypatch.setattr(plain, "fit", lambda training, **more: fitted.append((training, more)))
+    with pytest.raises(UnknownName, match="no mitigation 'group_drop'"):
+        adapt.predictions(images(), with_candidates({"name": "a", "mitigation": "group_drop"}))
+    assert fitted == []
+
+
 def test_an_attribute_with_one_level_is_an_error_that_names_it():
     frame, x = cohort()
     frame = frame.with_columns(sex=pl.lit("F"))

@@ -95,3 +95,13 @@ def test_an_unknown_option_names_the_known_ones(given, capsys):
     said = capsys.readouterr().err
     assert "bench sites: unknown key 'sedes'" in said
     assert "did you mean 'seeds'?" in said
+
+
+def test_adapt_says_what_was_chosen_why_and_what_other_rules_would_choose(given, capsys):
+    folder, words = given
+    (folder / "asked.yaml").write_text("{candidates: [], penalties: [1.0], evaluation: split}\n")
+    words = [*words[:-2], "--group-by", "[sex]", "--from-splits", str(folder / "splits")]
+    assert run("adapt", *words, "--out", folder / "adapt") == 0
+    said = capsys.readouterr().err
+    assert "chosen by rule overall: plain: plain training: none is better by this rule" in said
+    assert "  smallest_contrast: plain" in said

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from equipoise import evidence, tables
+from equipoise.cli.studies import closing
 from equipoise.errors import EquipoiseError
 from equipoise.study import conduct, parse
 
@@ -195,7 +196,9 @@ def test_an_error_names_the_stage_it_came_from(tmp_path):
     assert (tmp_path / "run" / "adapt" / "evidence.json").is_file()
 
 
-def test_a_study_on_a_test_split_counts_its_openings_and_its_evidence_names_the_tally(tmp_path):
+def test_a_study_on_a_test_split_counts_its_openings_and_its_evidence_names_the_tally(
+    tmp_path, capsys
+):
     content = study(patients=120)
     content["stages"]["adapt"] |= {"evaluation": "split", "candidates": []}
     run = tmp_path / "run"
@@ -209,5 +212,8 @@ def test_a_study_on_a_test_split_counts_its_openings_and_its_evidence_names_the_
     assert evidence.verify(run) == []
     page = (run / "report" / "report.html").read_text(encoding="utf-8")
     assert "Times the test split was opened: 2" in page
+    closing(run)
+    said = capsys.readouterr().err
+    assert "the test split was opened 2 times, for 2 different questions" in said
     (run / evidence.OPENINGS_FILE).write_text('{"openings": []}')
     assert [one.state for one in evidence.verify(run)] == ["altered"]

@@ -129,7 +129,7 @@ def moved(score: Scores, own: Sequence[float], common: Sequence[float]) -> Score
     # Rounding must carry nobody over a threshold.
     below = np.nextafter(to_high[place].astype(np.float32), np.float32(-np.inf))
     capped = np.where(place < len(mine), np.minimum(found, below), found)
-    return np.asarray(np.clip(np.maximum(capped, to_low[place]), 0.0, 1.0), dtype=np.float32)
+    return np.asarray(np.clip(capped, 0.0, 1.0), dtype=np.float32)
 
 
 def _edges(thresholds: Reals) -> tuple[Reals, Reals]:

@@ -70,10 +70,10 @@ def command(kind: str) -> Callable[..., None]:
 
 def _closed(out: Path) -> None:
     """Say where bundle and page lie, and end with the code of the verdict if there is one."""
-    from equipoise.cli.studies import told_openings, told_pages, told_release, told_verdict
+    from equipoise.cli.studies import told_choice, told_pages, told_release, told_verdict
 
-    if (out / "audit.json").is_file():
-        told_openings(out.parent)
+    if (out / "candidates.json").is_file():
+        told_choice(out / "selection.json")
     if (out / "bundle" / "bundle.json").is_file():
         told_release(out / "release.json")
     told_pages(out)

@@ -82,6 +82,22 @@ def _ended(run_folder: Path) -> list[str]:
     return [str(name) for name in result["stages"]]
 
 
+def told_choice(path: Path) -> None:
+    """Print what was chosen by the study's rule and why, and what the other rules would choose."""
+    from equipoise.cli.showing import talk
+
+    said = json.loads(path.read_text(encoding="utf-8"))
+    console = talk()
+    console.print(
+        f"chosen by rule {said['rule']}: {said['candidate']}: {said['reason']}",
+        markup=False,
+        soft_wrap=True,
+    )
+    for rule, choice in said["choices"].items():
+        name = "no number on validation" if choice is None else choice["candidate"]
+        console.print(f"  {rule}: {name}", markup=False, soft_wrap=True)
+
+
 def told_openings(folder: Path) -> None:
     """Print how often a test split was opened by the stages in a folder, if one was."""
     from equipoise.cli.showing import talk
