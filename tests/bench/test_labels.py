@@ -111,6 +111,22 @@ def test_a_share_without_one_of_the_labels_is_reported_as_failed_and_the_others_
     assert (whole["status"] == "assessed").all()
 
 
+def test_a_finding_that_cannot_be_fitted_does_not_fail_the_others():
+    made = images(patients=500)
+    rare = pl.Series([False] * len(made.image_ids))
+    both = dataclasses.replace(made, labels={**made.labels, "rare": rare})
+    found = label_curve(both, ASKED.model_copy(update={"fractions": (1.0,), "seeds": (0,)}))
+    assert set(found.filter(finding="rare")["status"]) == {"failed"}
+    assert "assessed" in set(found.filter(finding="edema")["status"])
+
+
+def test_where_nothing_can_be_fitted_the_reason_is_an_error():
+    made = images(patients=300)
+    one_group = dataclasses.replace(made, groups=np.array(["F"] * len(made.image_ids)))
+    with pytest.raises(InvalidTable, match="no run could be fitted; seed 0: cohort: group_by sex"):
+        label_curve(one_group, ASKED)
+
+
 def test_a_reference_is_what_the_others_are_held_against_and_must_exist():
     asked = ASKED.model_copy(update={"reference": "M", "fractions": (1.0,), "seeds": (0,)})
     found = label_curve(images(patients=500), asked)

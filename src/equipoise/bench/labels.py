@@ -14,7 +14,16 @@ import polars as pl
 from equipoise import adapt
 from equipoise.bench.arms import Arm, arms, difference, limits
 from equipoise.bench.options import Labels
-from equipoise.bench.runs import Pair, Said, add_run, asked, numbers_of, pairs, unlabelled
+from equipoise.bench.runs import (
+    Pair,
+    Said,
+    add_run,
+    asked,
+    check_fitted,
+    numbers_of,
+    pairs,
+    unlabelled,
+)
 from equipoise.errors import InvalidTable
 from equipoise.metrics.changes import change_limits, changes, gap
 from equipoise.metrics.intervals import quantile
@@ -48,7 +57,7 @@ def label_curve(
     Raises
     ------
     InvalidTable
-        If the test split is empty.
+        If the test split is empty, or no run could be fitted.
     UnknownName
         If there is no such reference.
 
@@ -80,6 +89,7 @@ def label_curve(
         labelled[share].append(len(np.unique(images.patients[~without & ~tested])))
         add_run(told[share], unlabelled(images, without), chosen.adapt, seed=seed)
     progress("runs", len(work), len(work))
+    check_fitted(said for by_candidate in told.values() for said in by_candidate.values())
     rows: list[dict[str, object]] = []
     for finding, candidate in told[fractions[-1]]:
         by_share = {share: told[share][finding, candidate] for share in fractions}

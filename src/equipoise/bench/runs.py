@@ -1,7 +1,7 @@
 """Several runs of adaptation, and what each candidate says of the images that are tested."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -62,28 +62,63 @@ def add_run(
     --------
     See `equipoise.bench.label_curve`, every fraction and seed of which is such a run.
     """
-    asked = options.model_copy(update={"evaluation": "split", "seeds": (seed,)})
-    names = [(f, c.name) for f in images.labels for c in asked.compared()]
+    chosen = options.model_copy(update={"evaluation": "split", "seeds": (seed,)})
+    for finding, labels in images.labels.items():
+        # Each by itself: a finding too rare for its share of labels shall not fail the others.
+        _add_finding(
+            said, finding, dataclasses.replace(images, labels={finding: labels}), chosen, seed
+        )
+
+
+def _add_finding(
+    said: dict[tuple[str, str], Said],
+    finding: str,
+    images: adapt.Rows,
+    options: adapt.Options,
+    seed: int,
+) -> None:
+    own = {c.name: said.setdefault((finding, c.name), Said()) for c in options.compared()}
     try:
-        adapted = adapt.predictions(images, asked)
+        adapted = adapt.predictions(images, options)
     except InvalidTable as error:
         # Plain training itself failed, as with one label only among few: no number for this run.
-        for key in names:
-            said.setdefault(key, Said()).failed.append(f"seed {seed}: {error}")
+        for one in own.values():
+            one.failed.append(f"seed {seed}: {error}")
         return
     points = {
-        (row["finding"], row["candidate"], row["operating_point"]): row["threshold"]
+        (row["candidate"], row["operating_point"]): row["threshold"]
         for row in adapted.operating_points.iter_rows(named=True)
     }
-    for one in adapted.outcomes:
-        own = said.setdefault((one.finding, one.candidate), Said())
-        if one.reason is not None:
-            own.failed.append(f"seed {seed}: {one.reason}")
+    for outcome in adapted.outcomes:
+        one = own[outcome.candidate]
+        if outcome.reason is not None:
+            one.failed.append(f"seed {seed}: {outcome.reason}")
             continue
-        own.scores.append(one.scores)
-        for point in asked.operating_points:
-            threshold = points[one.finding, one.candidate, point.name]
-            own.thresholds.setdefault(point.name, []).append(threshold)
+        one.scores.append(outcome.scores)
+        for point in options.operating_points:
+            threshold = points[outcome.candidate, point.name]
+            one.thresholds.setdefault(point.name, []).append(threshold)
+
+
+def check_fitted(said: Iterable[Said]) -> None:
+    """Refuse experiments in which no run could be fitted at all.
+
+    Raises
+    ------
+    InvalidTable
+        With the first reason.
+
+    Examples
+    --------
+    >>> check_fitted([Said(failed=["seed 0: why"])])
+    Traceback (most recent call last):
+        ...
+    equipoise.errors.InvalidTable: bench: no run could be fitted; seed 0: why
+    """
+    everything = list(said)
+    if not any(one.scores for one in everything):
+        first = next((why for one in everything for why in one.failed), "nothing was asked")
+        raise InvalidTable(f"bench: no run could be fitted; {first}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import polars as pl
 from equipoise import adapt
 from equipoise.bench.arms import Arm, arms, difference, limits
 from equipoise.bench.options import Sites
-from equipoise.bench.runs import Pair, Said, add_run, asked, numbers_of, pairs
+from equipoise.bench.runs import Pair, Said, add_run, asked, check_fitted, numbers_of, pairs
 from equipoise.errors import InvalidTable, UnknownName, nearest
 from equipoise.mitigations import joined_groups
 from equipoise.scope import Progress, silent
@@ -56,7 +56,7 @@ def across_sites(
     UnknownName
         If there is no such site or reference.
     InvalidTable
-        If a patient is at a site of either kind.
+        If a patient is at a site of either kind, or no run could be fitted.
 
     Examples
     --------
@@ -89,6 +89,7 @@ def across_sites(
         )
         add_run(told, images, options.adapt, seed=seed)
     progress("runs", len(options.seeds), len(options.seeds))
+    check_fitted(told.values())
     if images is None:
         raise InvalidTable("across sites: no seed")
     site = dict(zip(here["image_id"], here["site"], strict=True))
