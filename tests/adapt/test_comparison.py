@@ -370,6 +370,9 @@ def test_in_a_cross_fit_every_fold_chooses_without_itself():
     assert (said["candidate"], said["file"]) == ("procedure", "predictions/procedure-0.parquet")
     assert [row["fold"] for row in said["by_fold"]] == [0, 1, 2]
     assert {row["candidate"] for row in said["by_fold"]} & {"reweighting", "group_dro"}
+    assert said["guard"] == "acceptable"
+    plain_only = adapt.predictions(made, CROSS).selection
+    assert (plain_only["guard"], plain_only["written_reason"]) == ("reference", None)
     found = adapted.predictions["predictions/procedure-0.parquet"]
     for row in said["by_fold"]:
         of_fold = pl.col("fold") == row["fold"]

@@ -192,12 +192,13 @@ def _by_fold(made: Procedure, options: Options, overall: Mapping[str, object]) -
     cannot = "cannot rule out levelling down"
     open_ones = sorted({str(r["candidate"]) for r in made.choices if r["guard"] == cannot})
     told = [f"{name}: {options.despite_guard[name]}" for name in open_ones]
+    only_plain = all(row["guard"] == "reference" for row in made.choices)
     return {
         "candidate": PROCEDURE,
         "seed": options.seeds[0],
         "file": f"predictions/{PROCEDURE}-{options.seeds[0]}.parquet",
         "reason": f"chosen in each fold without it: {', '.join(named)}",
-        "guard": cannot if open_ones else "acceptable",
+        "guard": cannot if open_ones else "reference" if only_plain else "acceptable",
         "guard_reason": "judged in each fold without it",
         "written_reason": "; ".join(told) or None,
         "by_fold": made.choices,

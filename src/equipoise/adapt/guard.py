@@ -13,11 +13,13 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import ndtr, stdtrit
 
 from equipoise.adapt.outcomes import Held, Outcome
 from equipoise.adapt.quantities import Validation
 from equipoise.metrics import Answers, Minimum
-from equipoise.metrics.changes import Change, Side, change_limits, changes
+from equipoise.metrics.changes import Change, Side, changes
+from equipoise.metrics.intervals import freedom, widened
 from equipoise.metrics.simultaneous import joint_draws, root
 
 Reals = npt.NDArray[np.float64]
@@ -108,13 +110,12 @@ def guarded(
     failed = next((one for one in candidate if one.reason is not None), None)
     if failed is not None:
         return Guarded("failed", f"{failed.finding}, seed {failed.seed}: {failed.reason}")
-    if margin is None:
-        return Guarded(cannot, "no margin was declared")
     named = list(_compared(plain, candidate, on))
     influences = [change.influence for _, _, change in named if not change.lacking]
     critical = _one_sided(influences, 1.0 - (1.0 - LEVEL) / max(candidates, 1), rng)
     found = [_record(finding, group, change, critical) for finding, group, change in named]
-    reason = _lacks(found, margin)
+    # Without a margin the limits are still told: they say what could have been declared.
+    reason = "no margin was declared" if margin is None else _lacks(found, margin)
     if reason is not None:
         return Guarded(cannot, reason, critical, tuple(found))
     said = f"in all of {len(found)} comparisons by group the lower limit is above -{margin:g}"
@@ -191,18 +192,38 @@ def _one_sided(influences: Sequence[Reals], level: float, rng: np.random.Generat
     return float(np.ceil(1000.0 * max(found, NormalDist().inv_cdf(level))) / 1000.0)
 
 
+def _limits(change: Change, z: float) -> tuple[float, float]:
+    """Return the limits of a paired difference: its own error, Student's t by what it rests on.
+
+    The limits of either candidate, joined by their correlation, would not close on a difference
+    that is nearly constant, since each leans to one side. Few patients who differ give few degrees
+    of freedom; where nobody differs, the limit is the share that nobody in so many would show.
+    """
+    side, own = change.sides[0], change.influence
+    variance, fourth = (np.array([(own**power).sum()]) for power in (2, 4))
+    n = np.array([side.resting], dtype=np.float64)
+    if variance[0] > 0.0:
+        half = float(widened(z, freedom(variance, fourth, n))[0] * np.sqrt(variance[0]))
+    else:
+        half = 1.0 - float(ndtr(-z)) ** (1.0 / side.resting)
+    if len(change.runs) > 1:
+        k = len(change.runs)
+        half = float(np.hypot(half, stdtrit(k - 1.0, ndtr(z)) * change.runs.std(ddof=1) / k**0.5))
+    return change.difference - half, change.difference + half
+
+
 def _record(finding: str, group: str, change: Change, critical: float | None) -> dict[str, object]:
     images, patients, positives, negatives = change.numbers
     fine = change.lacking is None and critical is not None
-    low, high = change_limits(change, critical) if critical is not None else (None, None)
+    low, high = _limits(change, critical) if fine and critical is not None else (None, None)
     return {
         "finding": finding,
         "group": group,
         "plain": change.first if fine else None,
         "candidate": change.second if fine else None,
         "difference": change.difference if fine else None,
-        "low": low if fine else None,
-        "high": high if fine else None,
+        "low": low,
+        "high": high,
         "n_images": images,
         "n_patients": patients,
         "n_positive": positives,
