@@ -12,6 +12,7 @@ _SUBMODULES = (
     "accept",
     "adapt",
     "audit",
+    "bench",
     "bundles",
     "curate",
     "document",

@@ -1,10 +1,14 @@
+import dataclasses
+
 import numpy as np
 import polars as pl
 import pytest
 from pydantic import ValidationError
 
 from equipoise import adapt
-from equipoise.adapt.selection import all_trials, chosen, summary
+from equipoise.adapt.records import all_trials, summary
+from equipoise.adapt.selection import selection
+from equipoise.adapt.standing import RULES
 from equipoise.errors import InvalidConfiguration, InvalidTable, UnknownName
 from equipoise.metrics import clustered_auroc
 from equipoise.mitigations import plain
@@ -133,36 +137,55 @@ def test_cross_fitting_has_a_threshold_per_fold():
     assert plain_rows["chosen_on"][0] == "validation outside fold 0"
 
 
-def test_both_rules_say_what_they_would_choose():
+def test_every_rule_says_what_it_would_choose_and_the_studys_own_is_followed():
     frame, x = cohort(n=3000, small=0.08)
     made = images(frame, x)
-    for rule in ("overall", "worst_group"):
-        options = SPLIT.model_copy(update={"selection": rule})
-        adapted = adapt.predictions(made, options)
-        said = adapted.selection
-        assert said["candidate"] == said["choices"][rule]["candidate"]
+    for rule in RULES:
+        options = SPLIT.model_copy(update={"selection": rule, "margin": 0.3})
+        said = adapt.predictions(made, options).selection
         assert said["rule"] == rule
-        values = {one.candidate: one.value(rule) for one in adapted.outcomes}
-        assert said["auroc"] == max(values.values())
+        assert set(said["choices"]) == set(RULES)
+        assert said["candidate"] == said["choices"][rule]["candidate"]
+        assert said["reason"] == said["choices"][rule]["reason"]
+
+
+def test_the_worst_group_is_lifted_where_that_was_shown_to_harm_nobody_by_the_margin():
+    frame, x = cohort(n=3000, small=0.08)
+    options = SPLIT.model_copy(update={"selection": "worst_group", "margin": 0.3})
+    adapted = adapt.predictions(images(frame, x), options)
+    said = adapted.selection
     assert said["choices"]["overall"]["candidate"] == "plain"
     assert said["choices"]["worst_group"]["candidate"] != "plain"
-    records = {row["candidate"]: row for row in summary(adapted.outcomes)}
+    assert said["guard"] == "acceptable"
+    records = {row["candidate"]: row for row in summary(adapted.outcomes, adapted.selected)}
     assert records["plain"]["worst_group"] == "F"
     assert records[said["candidate"]]["worst_group_auroc"] > records["plain"]["worst_group_auroc"]
-    margin = values[said["candidate"]] - values["plain"]
-    assert f"{margin:.4f} above plain training" in said["reason"]
+    assert "better than plain training by" in said["reason"]
+    assert "no group worse by the margin of 0.3" in said["reason"]
 
 
-def test_a_tie_goes_to_plain_training():
-    again = {"name": "again", "mitigation": "reweighting", "parameters": {"power": 0}}
-    adapted = adapt.predictions(images(), with_candidates(again))
-    assert adapted.selection["candidate"] == "plain"
+def test_without_a_margin_plain_training_stays_unless_a_reason_is_written():
+    frame, x = cohort(n=3000, small=0.08)
+    made = images(frame, x)
+    options = SPLIT.model_copy(update={"selection": "worst_group"})
+    said = adapt.predictions(made, options).selection
+    assert said["candidate"] == "plain"
+    assert "is better, but cannot rule out levelling down: no margin was declared" in said["reason"]
+    better = said["choices"]["worst_group"]["highest"]
+    why = "the board weighed it on 3 May"
+    told = options.model_copy(update={"despite_guard": {better: why}})
+    said = adapt.predictions(made, told).selection
+    assert said["candidate"] == better
+    assert said["guard"] == "cannot rule out levelling down"
+    assert said["written_reason"] == why
+    assert f"chosen for this written reason: {why}" in said["reason"]
 
 
 def test_without_a_group_that_is_large_enough_the_worst_group_rule_says_so():
     options = SPLIT.model_copy(update={"selection": "worst_group", "selection_minimum": 500})
     said = adapt.predictions(images(), options).selection
     assert said["choices"]["worst_group"] is None
+    assert said["candidate"] == "plain"
     assert "no group is large enough on validation for rule 'worst_group'" in said["reason"]
 
 
@@ -173,7 +196,9 @@ def test_a_candidate_that_fails_is_reported_and_the_others_go_on(function, reaso
     failing = {"name": "failing", "mitigation": f"{__name__}:{function}"}
     adapted = adapt.predictions(images(), with_candidates(failing))
     assert list(adapted.predictions) == ["predictions/plain-0.parquet"]
-    record = next(row for row in summary(adapted.outcomes) if row["candidate"] == "failing")
+    record = next(
+        row for row in summary(adapted.outcomes, adapted.selected) if row["candidate"] == "failing"
+    )
     assert record["status"] == "failed"
     assert reason in record["reason"]
     assert record["chosen_by"] == []
@@ -191,7 +216,8 @@ def test_several_seeds_have_files_and_thresholds_of_their_own():
     adapted = adapt.predictions(images(), options)
     one, other = (adapted.predictions[f"predictions/plain-{seed}.parquet"] for seed in (0, 1))
     assert not one.equals(other)
-    assert set(adapted.operating_points["candidate"]) == {"plain-0", "plain-1"}
+    names = {f"{name}-{seed}" for name in ("plain", "procedure") for seed in (0, 1)}
+    assert set(adapted.operating_points["candidate"]) == names
 
 
 def test_every_penalty_is_on_record_and_one_is_kept_per_round():
@@ -222,9 +248,9 @@ def test_over_several_findings_the_mean_decides():
     adapted = adapt.predictions(images(second, x), SPLIT)
     table = adapted.predictions["predictions/plain-0.parquet"]
     assert [c for c in table.columns if c.startswith("score:")] == ["score:edema", "score:noise"]
-    found = [one.overall for one in adapted.outcomes if one.candidate == "plain"]
-    choice = chosen([one for one in adapted.outcomes if one.candidate == "plain"], "overall")
-    assert choice.auroc == pytest.approx(sum(found) / 2)
+    for name, standings in adapted.selected.field.standings.items():
+        found = [one.overall for one in adapted.outcomes if one.candidate == name]
+        assert standings["overall"].value == pytest.approx(sum(found) / 2)
 
 
 def test_a_finding_of_one_kind_is_an_error_that_names_it():
@@ -245,8 +271,9 @@ def test_a_function_that_gives_no_probe_is_refused():
 
 
 def test_an_unknown_mitigation_and_parameter_are_no_failures_but_errors():
-    with pytest.raises(UnknownName, match="no mitigation 'group_drop'"):
+    with pytest.raises(UnknownName, match="no mitigation 'group_drop'") as found:
         adapt.predictions(images(), with_candidates({"name": "a", "mitigation": "group_drop"}))
+    assert found.value.hint == "did you mean 'group_dro'?"
     with pytest.raises(InvalidConfiguration, match="unknown parameter 'powr'"):
         adapt.predictions(
             images(),
@@ -261,6 +288,22 @@ def test_an_unknown_mitigation_and_parameter_are_no_failures_but_errors():
         ({"penalties": [0.0]}, "penalty 0; expected numbers above 0"),
         ({"candidates": [{"name": "a/b", "mitigation": "plain"}]}, "should match pattern"),
         ({"penalty": [1.0]}, "Extra inputs are not permitted"),
+        (
+            {"despite_guard": {"group_drop": "why"}},
+            "no candidate 'group_drop'; candidates: plain, reweighting, group_dro; did you mean "
+            "'group_dro'",
+        ),
+        ({"despite_guard": {"group_dro": "  "}}, "candidate 'group_dro' has no reason"),
+        (
+            {"candidates": [{"name": "procedure", "mitigation": "reweighting"}]},
+            "candidate 'procedure': expected another name",
+        ),
+        (
+            {"candidates": [{"name": "a.by_group", "mitigation": "reweighting"}]},
+            "candidate 'a.by_group': expected another name",
+        ),
+        ({"margin": 0.0}, "greater than 0"),
+        ({"selection": "wrst_group"}, "Input should be"),
     ],
 )
 def test_options_that_cannot_be_are_refused(options, message):
@@ -271,3 +314,87 @@ def test_options_that_cannot_be_are_refused(options, message):
 def test_a_mitigation_cannot_take_the_name_of_plain_training():
     with pytest.raises(ValidationError, match="candidate 'plain' occurs twice"):
         adapt.Options(candidates=({"name": "plain", "mitigation": "reweighting"},))
+
+
+def test_a_group_of_one_class_in_training_fails_the_mitigations_and_names_itself():
+    frame, x = cohort(n=600)
+    few = (pl.col("sex") == "F") & (pl.col("label:edema") == pl.lit(value=True))
+    frame = frame.with_columns(
+        pl.when(few).then(pl.lit(value=False)).otherwise(pl.col("label:edema")).alias("label:edema")
+    )
+    adapted = adapt.predictions(images(frame, x), SPLIT)
+    by = {one.candidate: one.reason for one in adapted.outcomes}
+    assert by["plain"] is None
+    assert "finding 'edema': group 'F' has 0 positives among" in by["reweighting"]
+    assert adapted.selection["candidate"] == "plain"
+
+
+def test_a_name_that_does_not_exist_is_found_before_anything_is_fitted(monkeypatch):
+    fitted = []
+    monkeypatch.setattr(plain, "fit", lambda training, **more: fitted.append((training, more)))
+    with pytest.raises(UnknownName, match="no mitigation 'group_drop'"):
+        adapt.predictions(images(), with_candidates({"name": "a", "mitigation": "group_drop"}))
+    assert fitted == []
+
+
+def test_an_attribute_with_one_level_is_an_error_that_names_it():
+    frame, x = cohort()
+    frame = frame.with_columns(sex=pl.lit("F"))
+    options = SPLIT.model_copy(update={"group_by": ("sex",)})
+    with pytest.raises(InvalidTable, match="cohort: group_by sex: one group only, 'F'; expected"):
+        adapt.predictions(images(frame, x), options)
+    unknown = frame.with_columns(sex=pl.lit("unknown"))
+    with pytest.raises(InvalidTable, match="group_by sex: no group that is known"):
+        adapt.predictions(images(unknown, x), options)
+
+
+def test_plain_training_that_fails_stops_the_selection_and_says_why():
+    frame, x = cohort()
+    adapted = adapt.predictions(images(frame, x), SPLIT)
+    broken_one = [
+        dataclasses.replace(one, reason="why", kept={}, held={})
+        if one.candidate == "plain"
+        else one
+        for one in adapted.outcomes
+    ]
+    with pytest.raises(InvalidTable, match="plain training failed, so nothing can be held"):
+        selection(images(frame, x), broken_one, SPLIT)
+
+
+def test_in_a_cross_fit_every_fold_chooses_without_itself():
+    frame, x = cohort(n=3000, small=0.1)
+    made = images(frame, x, folds=3)
+    update = {"selection": "worst_group", "margin": 0.3}
+    adapted = adapt.predictions(made, CROSS.model_copy(update=update))
+    said = adapted.selection
+    assert (said["candidate"], said["file"]) == ("procedure", "predictions/procedure-0.parquet")
+    assert [row["fold"] for row in said["by_fold"]] == [0, 1, 2]
+    assert {row["candidate"] for row in said["by_fold"]} & {"reweighting", "group_dro"}
+    assert said["guard"] == "acceptable"
+    plain_only = adapt.predictions(made, CROSS).selection
+    assert (plain_only["guard"], plain_only["written_reason"]) == ("reference", None)
+    found = adapted.predictions["predictions/procedure-0.parquet"]
+    for row in said["by_fold"]:
+        of_fold = pl.col("fold") == row["fold"]
+        own = adapted.predictions[f"predictions/{row['candidate']}-0.parquet"]
+        assert found.filter(of_fold).equals(own.filter(of_fold))
+        mine, theirs = (
+            adapted.operating_points.filter(of_fold, candidate=name)["threshold"].to_list()
+            for name in ("procedure", row["candidate"])
+        )
+        assert mine == theirs
+    # Labels of a fold turned round: what chose there, and its scores, stay as they are.
+    held = made.fold == 1
+    turned = pl.Series(
+        [
+            (not v) if h and v is not None else v
+            for v, h in zip(made.labels["edema"].to_list(), held, strict=True)
+        ]
+    )
+    fields = {name: getattr(made, name) for name in made.__slots__}
+    other = adapt.predictions(
+        adapt.Rows(**fields | {"labels": {"edema": turned}}), CROSS.model_copy(update=update)
+    )
+    assert other.selection["by_fold"][1] == said["by_fold"][1]
+    after = other.predictions["predictions/procedure-0.parquet"]
+    assert after.filter(pl.Series(held)).equals(found.filter(pl.Series(held)))

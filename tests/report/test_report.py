@@ -343,6 +343,64 @@ def test_each_rule_names_the_candidate_it_would_have_chosen_and_its_values() -> 
     assert "did not converge" in said
 
 
+def test_the_guard_its_limits_and_a_written_reason_stand_beside_the_choice() -> None:
+    row = {"finding": "nodule", "group": "F", "difference": -0.0312, "low": -0.0871, "reason": None}
+    guards = [
+        {"candidate": "plain", "guard": {"status": "reference", "reason": "r", "differences": []}},
+        {
+            "candidate": "group_dro",
+            "guard": {
+                "status": "cannot rule out levelling down",
+                "reason": "below",
+                "differences": [row],
+            },
+        },
+    ]
+    selection = {
+        "candidate": "group_dro",
+        "rule": "worst_group",
+        "reason": "better",
+        "guard": "cannot rule out levelling down",
+        "written_reason": "the board weighed <it>",
+        "by_fold": [{"seed": 0, "fold": 3, "candidate": "plain", "reason": "none is better"}],
+        "choices": {
+            "overall": {
+                "candidate": "plain",
+                "seed": 0,
+                "highest": "group_dro",
+                "gain": 0.0123,
+                "error": 0.0234,
+                "reason": "plain training: within chance",
+            }
+        },
+    }
+    given = dataclasses.replace(
+        material(), candidates={"candidates": [], "judged": guards}, selection=selection
+    )
+    page = report.html(given)
+    said = _section(page, "candidates")
+    assert re.search(
+        r"group_dro\s*cannot rule out levelling down\s*nodule\s*F\s*-0\.0312\s*-0\.0871",
+        said.replace("−", "-"),
+    )
+    assert "the board weighed <it>" in said
+    assert "<it>" not in page
+    assert re.search(r"group_dro\s*0\.0123\s*0\.0234\s*plain training: within chance", said)
+    assert re.search(r"0\s*3\s*plain\s*none is better", said)
+
+
+def test_how_often_the_test_split_was_opened_is_said_or_said_to_be_unknown(tmp_path: Path) -> None:
+    inputs = _folders(tmp_path)
+    said = _section(report.html(report.gathered(inputs)), "candidates")
+    assert "How often a test split was opened: not available" in said
+    for asked in ("a", "b", "b"):
+        evidence.note_opening(inputs["estimates"].parent, {"stage": "audit", "asked": asked})
+    found = report.gathered(inputs)
+    assert found.openings == {"times": 3, "questions": 2}
+    said = _section(report.html(found), "candidates")
+    assert "Times the test split was opened: 3; different questions: 2" in said
+
+
 def test_a_group_and_its_rest_stand_once_on_the_first_screen_and_both_below() -> None:
     one = {
         "kind": "contrast",

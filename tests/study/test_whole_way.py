@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from equipoise import evidence, tables
+from equipoise.cli.studies import closing
 from equipoise.errors import EquipoiseError
 from equipoise.study import conduct, parse
 
@@ -117,7 +118,7 @@ def test_the_report_stands_alone_and_escapes_what_it_is_told(run):
 
 def test_the_losers_predictions_are_kept_too(run):
     kept = {path.stem for path in (run / "adapt" / "predictions").glob("*.parquet")}
-    assert kept == {"plain-0", "reweighting-0", "group_dro-0"}
+    assert kept == {"plain-0", "reweighting-0", "group_dro-0", "procedure-0"}
 
 
 def test_scores_of_an_image_come_from_a_probe_that_has_not_seen_its_patient(run):
@@ -193,3 +194,26 @@ def test_an_error_names_the_stage_it_came_from(tmp_path):
         go(tmp_path / "run", content)
     assert caught.value.__notes__ == ["in stage 'audit'"]
     assert (tmp_path / "run" / "adapt" / "evidence.json").is_file()
+
+
+def test_a_study_on_a_test_split_counts_its_openings_and_its_evidence_names_the_tally(
+    tmp_path, capsys
+):
+    content = study(patients=120)
+    content["stages"]["adapt"] |= {"evaluation": "split", "candidates": []}
+    run = tmp_path / "run"
+    go(run, content)
+    assert evidence.opened(run) == {"times": 1, "questions": 1}
+    assert evidence.verify(run) == []
+    assert set(go(run, content).values()) == {"kept"}
+    content["stages"]["audit"]["intersections"] = 1
+    go(run, content)
+    assert evidence.opened(run) == {"times": 2, "questions": 2}
+    assert evidence.verify(run) == []
+    page = (run / "report" / "report.html").read_text(encoding="utf-8")
+    assert "Times the test split was opened: 2" in page
+    closing(run)
+    said = capsys.readouterr().err
+    assert "the test split was opened 2 times, for 2 different questions" in said
+    (run / evidence.OPENINGS_FILE).write_text('{"openings": []}')
+    assert [one.state for one in evidence.verify(run)] == ["altered"]

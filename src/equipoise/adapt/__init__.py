@@ -1,8 +1,9 @@
 """Adapt: probes on frozen embeddings, with and without mitigation, one selected, all kept.
 
-Penalty, candidate and operating points are chosen on validation alone. Where the test split is
-too small to say anything, every image is scored by a probe that has not seen its patient: then
-the numbers are evidence about the procedure, not about one model.
+Penalty, candidate and operating points are chosen on validation alone; plain training stays
+unless another is better and was shown to make no group worse. Where the test split is too small to
+say anything, every image is scored by a probe that has not seen its patient, and the candidate is
+chosen anew in every fold: then the numbers are evidence about the procedure, not about one model.
 """
 
 import re
@@ -14,7 +15,7 @@ from equipoise.adapt.comparison import Adapted, predictions
 from equipoise.adapt.material import Rows, rows
 from equipoise.adapt.options import Candidate, OperatingPoint, Options
 from equipoise.adapt.outcomes import Outcome
-from equipoise.adapt.selection import all_trials, summary
+from equipoise.adapt.records import all_trials, judged, summary
 from equipoise.metrics.points import threshold
 from equipoise.scope import Scope
 from equipoise.tables import (
@@ -28,7 +29,7 @@ from equipoise.tables import (
     write_json,
 )
 
-VERSION = 1
+VERSION = 2
 NEEDS = ("cohort", "splits", "embeddings")
 WANTS: tuple[str, ...] = ()
 GIVES = ("predictions",)
@@ -81,8 +82,14 @@ def run(options: Options, inputs: Mapping[str, Path], out: Path, scope: Scope) -
         write(frame, out / name, PREDICTIONS)
     write(adapted.operating_points, out / "operating_points.parquet", OPERATING_POINTS)
     write_json(out / "selection.json", dict(adapted.selection))
+    if adapted.group_thresholds:
+        write_json(out / "group_thresholds.json", {"thresholds": adapted.group_thresholds})
     unassessed = {name: labels.null_count() for name, labels in images.labels.items()}
-    records = {"candidates": summary(adapted.outcomes), "trials": all_trials(adapted.outcomes)}
+    records = {
+        "candidates": summary(adapted.outcomes, adapted.selected),
+        "judged": judged(adapted.selected),
+        "trials": all_trials(adapted.outcomes),
+    }
     write_json(
         out / "candidates.json",
         {**records, "evaluation": adapted.selection["evaluation"], "not_assessed": unassessed},

@@ -40,8 +40,12 @@ class Trial:
     fitted: Fitted
 
     def value(self, rule: Rule) -> float:
-        """Return what a rule looks at; the whole where no group is large enough."""
-        if rule == "overall" or not self.groups:
+        """Return what the penalty is chosen by under a rule.
+
+        Of the worst group where the rule looks at it and a group is large enough; else overall:
+        a penalty chosen for little encoding or a small contrast would be the one that tells least.
+        """
+        if rule not in {"worst_group", "pareto_minimax"} or not self.groups:
             return self.overall
         return min(self.groups.values())
 
@@ -81,6 +85,8 @@ def trials(
     inside, held = rows.assessed(finding, part.fit), rows.assessed(finding, part.validation)
     truth = rows.truth(finding)
     _check_both(truth[held], finding, part.chosen_on)
+    if candidate.mitigation != "plain":
+        _check_groups(truth[inside], rows.groups[inside], finding)
     training = Training(rows.x[inside], truth[inside], rows.groups[inside])
     found: list[Trial] = []
     for penalty in sorted(options.penalties, reverse=True):
@@ -165,3 +171,15 @@ def _check_both(truth: npt.NDArray[np.bool_], finding: str, where: str) -> None:
             f"finding '{finding}': {where} has {positive} positives among {len(truth)} images; "
             "expected both labels"
         )
+
+
+def _check_groups(truth: npt.NDArray[np.bool_], groups: npt.NDArray[np.str_], finding: str) -> None:
+    """Refuse a group of one class: what would be learned there is to tell the group."""
+    for name in sorted(set(groups.tolist()) - {UNKNOWN}):
+        own = truth[groups == name]
+        positive = int(own.sum())
+        if positive in {0, len(own)}:
+            raise InvalidTable(
+                f"finding '{finding}': group '{name}' has {positive} positives among {len(own)} "
+                "images in training; a mitigation needs both labels in every group"
+            )

@@ -1,10 +1,24 @@
 """What may be asked of adaptation."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
-Rule = Literal["overall", "worst_group"]
+from equipoise.errors import nearest
+
+Rule = Literal[
+    "overall",
+    "worst_group",
+    "pareto_minimax",
+    "distance_to_optimum",
+    "least_encoding",
+    "smallest_contrast",
+]
+PROCEDURE = "procedure"
+"""What the selection within each fold of a cross-fit is called, among the candidates."""
+BY_GROUP = ".by_group"
+"""What follows the name of a candidate whose groups have thresholds of their own."""
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9_.]*$"
 
 
@@ -65,7 +79,37 @@ class Options(BaseModel):
     )
     selection: Rule = Field(
         default="overall",
-        description="validation AUROC that decides: of all images, or of the worst group",
+        description="what decides on validation: AUROC overall or of the worst_group; "
+        "pareto_minimax, the worst group among candidates that none beats in every group; "
+        "distance_to_optimum, from the best of each group; least_encoding, how little the scores "
+        "tell the group given the label; smallest_contrast between a group and the others",
+    )
+    margin: float | None = Field(
+        default=None,
+        gt=0,
+        lt=0.5,
+        description="how much lower than under plain training a group's validation AUROC may be "
+        "and still count as no worse; declared before looking. Without one, no candidate can be "
+        "shown to harm nobody, and plain training stays",
+    )
+    standard_errors: float = Field(
+        default=1.0,
+        ge=0,
+        description="by how many paired standard errors a candidate must be better than plain "
+        "training; at one, out of ten candidates that are no better one is chosen more often than "
+        "none",
+    )
+    floor: float | None = Field(
+        default=None,
+        gt=0,
+        lt=1,
+        description="AUROC that every group must reach on validation for least_encoding and "
+        "smallest_contrast; by default that of plain training's worst group, less the margin",
+    )
+    despite_guard: dict[str, str] = Field(
+        default={},
+        description="candidate: why it may be chosen although it cannot be ruled out that it "
+        "makes a group worse; written reasons, which the report carries",
     )
     operating_points: tuple[OperatingPoint, ...] = Field(
         default=(OperatingPoint(name="specificity_0.9", rule="specificity", at=0.9),),
@@ -75,6 +119,13 @@ class Options(BaseModel):
         default="auto",
         description="score the test split, or every image by a probe that has not seen its "
         "patient; auto: cross-fit where the test split is too small",
+    )
+    group_thresholds: str | None = Field(
+        default=None,
+        min_length=1,
+        description="why each group shall have operating points of its own: a written reason, "
+        "which the report carries. The group of every patient is needed from then on; without "
+        "this, all groups share a threshold",
     )
     minimum: int = Field(
         default=30,
@@ -107,6 +158,10 @@ class Options(BaseModel):
                 raise ValueError(f"{what} '{twice[0]}' occurs twice; expected different ones")
         if min(self.penalties) <= 0:
             raise ValueError(f"penalty {min(self.penalties):g}; expected numbers above 0")
+        for name in (candidate.name for candidate in self.candidates):
+            if name == PROCEDURE or name.endswith(BY_GROUP):
+                raise ValueError(f"candidate '{name}': expected another name; this one is taken")
+        _check_reasons(self.despite_guard, [one.name for one in self.compared()])
         return self
 
     def compared(self) -> tuple[Candidate, ...]:
@@ -124,3 +179,15 @@ class Options(BaseModel):
     def _added(self) -> tuple[Candidate, ...]:
         """Return plain training if it was not asked for."""
         return () if any(c.mitigation == "plain" for c in self.candidates) else (PLAIN,)
+
+
+def _check_reasons(reasons: Mapping[str, str], known: list[str]) -> None:
+    for name, reason in reasons.items():
+        if name not in known:
+            hint = nearest(name, known)
+            raise ValueError(
+                f"despite_guard: no candidate '{name}'; candidates: {', '.join(known)}"
+                + (f"; {hint}" if hint else "")
+            )
+        if not reason.strip():
+            raise ValueError(f"despite_guard: candidate '{name}' has no reason; expected a text")

@@ -1,7 +1,7 @@
 """One candidate with one seed: all its findings and rounds, or why it failed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import fmean
 
 import numpy as np
@@ -15,6 +15,22 @@ from equipoise.adapt.rounds import Evaluation, Round
 from equipoise.errors import InvalidTable
 from equipoise.metrics.points import seal, threshold
 from equipoise.mitigations import scores
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The validation images of one round that have a label, and what a candidate says of them.
+
+    Parameters
+    ----------
+    rows
+        Which images ``(n,)``.
+    score
+        Shape ``(n,)``, Float32.
+    """
+
+    rows: npt.NDArray[np.int64]
+    score: npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +53,8 @@ class Outcome:
         Rows of the table *operating points*.
     reason
         Why it failed, or None.
+    held
+        Fold → its scores on validation, by which it is selected.
     """
 
     finding: str
@@ -49,6 +67,7 @@ class Outcome:
     scores: npt.NDArray[np.float32]
     points: list[dict[str, object]]
     reason: str | None = None
+    held: Mapping[int | None, Held] = field(default_factory=dict)
 
     @property
     def overall(self) -> float | None:
@@ -102,6 +121,7 @@ def outcome(
     kept: dict[int | None, Trial] = {}
     found = np.full(len(rows.image_ids), np.nan, dtype=np.float32)
     points: list[dict[str, object]] = []
+    held: dict[int | None, Held] = {}
     reason: str | None = None
     try:
         for part in parts:
@@ -110,17 +130,12 @@ def outcome(
             kept[part.fold] = best(tried[part.fold], options.selection)
             part_scores = scores(kept[part.fold].fitted, rows.x)
             found[part.scored] = part_scores[part.scored]
-            points += _points(
-                rows,
-                finding,
-                part,
-                part_scores,
-                options,
-                candidate=name,
-            )
+            inside = np.flatnonzero(rows.assessed(finding, part.validation))
+            held[part.fold] = Held(inside, part_scores[inside])
+            points += _points(rows, finding, part, part_scores, options, candidate=name)
     except (InvalidTable, np.linalg.LinAlgError, FloatingPointError) as error:
         found[:] = np.nan
-        kept, points, reason = {}, [], str(error)
+        kept, points, held, reason = {}, [], {}, str(error)
     return Outcome(
         finding=finding,
         candidate=candidate.name,
@@ -132,6 +147,7 @@ def outcome(
         scores=found,
         points=points,
         reason=reason,
+        held=held,
     )
 
 

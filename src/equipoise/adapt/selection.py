@@ -1,16 +1,25 @@
-"""Which candidate each rule chooses on validation, and what is said of every one."""
+"""Which candidate each rule chooses on validation: plain training, unless another is better.
 
-from collections.abc import Iterator, Sequence
+Better means: by more than one standard error, or what else was declared, paired over patients, in
+what the rule looks at; and shown to make no group worse, or let through with a written reason.
+Seeds are averaged; of the chosen candidate the first seed is used, since taking its luckiest seed
+would be selecting noise.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean
 
-from equipoise.adapt.fitting import Trial
-from equipoise.adapt.options import Rule
+import numpy as np
+
+from equipoise.adapt.guard import Guarded, guarded
+from equipoise.adapt.material import Rows
+from equipoise.adapt.options import Options, Rule
 from equipoise.adapt.outcomes import Outcome
+from equipoise.adapt.quantities import validation
+from equipoise.adapt.standing import RULES, Field, Standing, field
 from equipoise.errors import InvalidTable
 
-RULES: tuple[Rule, ...] = ("overall", "worst_group")
-_TIE = 1e-9
+_ABOVE_FLOOR = {"least_encoding", "smallest_contrast"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,155 +32,219 @@ class Choice:
         Which.
     file
         Its predictions, relative to the folder of the stage.
-    auroc
-        On validation, averaged over findings.
+    value
+        What the rule looks at, of that candidate: an AUROC, or a distance that is to be small.
+    highest
+        The candidate that is best by the rule alone, without regard to chance and harm.
+    gain, error
+        By how much that one is better than plain training, and the paired standard error.
+    reason
+        Why the choice is what it is.
     """
 
     candidate: str
     seed: int
     file: str
-    auroc: float
+    value: float
+    highest: str
+    gain: float
+    error: float
+    reason: str
 
 
-def chosen(outcomes: Sequence[Outcome], rule: Rule) -> Choice | None:
-    """Return the candidate and seed with the highest validation AUROC by a rule.
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """All choices, and what they rest on.
 
-    Over several findings the mean decides: one candidate is selected for the study. Of equals
-    the first counts, and plain training comes first.
-
-    Returns
-    -------
-    None if no candidate has such a number for every finding.
-
-    Examples
-    --------
-    >>> chosen([], "overall") is None
-    True
+    Parameters
+    ----------
+    choices
+        Rule → what it chooses; None where there is no number for it.
+    guards
+        Candidate → whether it was shown to make no group worse.
+    field
+        Where all candidates stand.
+    plain
+        The candidate that all are held against.
     """
-    top: Choice | None = None
-    for key in dict.fromkeys((one.candidate, one.seed) for one in outcomes):
-        found = [one for one in outcomes if (one.candidate, one.seed) == key]
-        known = [value for one in found if (value := one.value(rule)) is not None]
-        if len(known) == len(found) and (top is None or fmean(known) > top.auroc + _TIE):
-            top = Choice(*key, f"predictions/{found[0].file}.parquet", fmean(known))
-    return top
+
+    choices: Mapping[Rule, Choice | None]
+    guards: Mapping[str, Guarded]
+    field: Field
+    plain: str
+
+    def chosen(self, rule: Rule) -> tuple[str, str]:
+        """Return the candidate that a rule leads to, and why."""
+        choice = self.choices[rule]
+        if choice is not None:
+            return choice.candidate, choice.reason
+        return self.plain, (
+            f"plain training: no group is large enough on validation for rule '{rule}'"
+        )
 
 
-def selected(outcomes: Sequence[Outcome], rule: Rule) -> tuple[Choice, str]:
-    """Return what the study's rule chooses, and why.
+def selection(rows: Rows, outcomes: Sequence[Outcome], options: Options) -> Selection:
+    """Return what each rule chooses.
+
+    Over several findings the mean decides: one candidate is selected for the study. A candidate
+    that failed for a finding or a seed is out.
+
+    Parameters
+    ----------
+    rows
+        The images.
+    outcomes
+        Of all candidates, for the same findings and seeds.
+    options
+        Margin, floor and written reasons.
 
     Raises
     ------
     InvalidTable
-        If every candidate failed for some finding.
+        If plain training failed, so that nothing can be held against it.
+
+    References
+    ----------
+    One standard error: Breiman et al. 1984, Classification and Regression Trees, 3.4.3.
 
     Examples
     --------
-    >>> import numpy as np
     >>> nothing = np.array([], np.float32)
-    >>> selected([Outcome("edema", "a", "a", 0, "a-0", {}, {}, nothing, [], "why")], "overall")
+    >>> failed = Outcome("edema", "plain", "plain", 0, "a-0", {}, {}, nothing, [], "why")
+    >>> selection(None, [failed], Options())
     Traceback (most recent call last):
         ...
-    equipoise.errors.InvalidTable: adapt: no candidate could be fitted; a: why
+    equipoise.errors.InvalidTable: adapt: no candidate could be fitted; plain: why
     """
-    choice = chosen(outcomes, rule)
-    if choice is not None:
-        margin = _margin(outcomes, choice, rule)
-        return choice, f"highest validation AUROC by rule '{rule}' ({choice.auroc:.4f}{margin})"
-    overall = chosen(outcomes, "overall")
-    if overall is None:
-        failed = next(one for one in outcomes if one.reason is not None)
-        raise InvalidTable(
-            f"adapt: no candidate could be fitted; {failed.candidate}: {failed.reason}"
-        )
-    return overall, (
-        f"highest validation AUROC overall ({overall.auroc:.4f}"
-        f"{_margin(outcomes, overall, 'overall')}): no group is large enough on validation for "
-        f"rule '{rule}'"
+    by: dict[str, list[Outcome]] = {}
+    for one in outcomes:
+        by.setdefault(one.candidate, []).append(one)
+    fitted = {name: found for name, found in by.items() if all(o.reason is None for o in found)}
+    plain = next(one.candidate for one in outcomes if one.mitigation == "plain")
+    _check_plain(plain, by, fitted)
+    on = validation(
+        rows,
+        [held for one in by[plain] for held in one.held.values()],
+        options.selection_minimum,
+    )
+    everyone = field(fitted, plain, on)
+    guards = {plain: Guarded("reference", "plain training")}
+    for name, found in by.items():
+        if name != plain:
+            guards[name] = guarded(
+                by[plain],
+                found,
+                on,
+                margin=options.margin,
+                rng=np.random.default_rng(0),
+                candidates=len(fitted) - 1,
+            )
+    choices = {
+        rule: _choice(rule, everyone, guards, plain, fitted[plain][0].seed, options)
+        for rule in RULES
+    }
+    return Selection(choices, guards, everyone, plain)
+
+
+def _check_plain(
+    plain: str, by: Mapping[str, Sequence[Outcome]], fitted: Mapping[str, object]
+) -> None:
+    if plain in fitted:
+        return
+    first = next(one for one in by[plain] if one.reason is not None)
+    what = "plain training failed, so nothing can be held against it"
+    if not fitted:
+        what = "no candidate could be fitted"
+    raise InvalidTable(f"adapt: {what}; {plain}: {first.reason}")
+
+
+def _choice(
+    rule: Rule,
+    everyone: Field,
+    guards: Mapping[str, Guarded],
+    plain: str,
+    seed: int,
+    options: Options,
+) -> Choice | None:
+    standings = {name: found[rule] for name, found in everyone.standings.items()}
+    known = {name: one for name, one in standings.items() if one is not None}
+    if plain not in known:
+        return None
+    eligible, why = _eligible(rule, known, everyone, plain, options)
+    # Of equals the first counts, and plain training comes first.
+    highest = max(eligible, key=lambda name: (known[name].value, name == plain), default=plain)
+    beating = [
+        name for name in eligible if name != plain and known[name].beats(options.standard_errors)
+    ]
+    free = [name for name in beating if guards[name].passes or name in options.despite_guard]
+    top = max(free, key=lambda name: known[name].value, default=plain)
+    return Choice(
+        candidate=top,
+        seed=seed,
+        file=f"predictions/{top}-{seed}.parquet",
+        value=abs(known[top].value),
+        highest=highest,
+        gain=known[highest].gain,
+        error=known[highest].error,
+        reason=_reason(top, (plain, highest, why), known, guards, options)
+        + _kept_out(top, beating, free, known, guards),
     )
 
 
-def _margin(outcomes: Sequence[Outcome], choice: Choice, rule: Rule) -> str:
-    """Return in words how little a mitigation may have won by."""
-    plain = chosen([one for one in outcomes if one.mitigation == "plain"], rule)
-    if plain is None or plain.candidate == choice.candidate:
+def _eligible(
+    rule: Rule, known: Iterable[str], everyone: Field, plain: str, options: Options
+) -> tuple[list[str], str]:
+    """Return the candidates a rule looks at, and what is to be said of it."""
+    names = list(known)
+    if rule == "pareto_minimax":
+        return [name for name in names if not everyone.dominated(name)], ""
+    if rule not in _ABOVE_FLOOR:
+        return names, ""
+    floor = options.floor
+    lowest = everyone.worst(plain)
+    if floor is None:
+        floor = (lowest or 0.0) - (options.margin or 0.0)
+    above = [name for name in names if (everyone.worst(name) or 0.0) >= floor]
+    said = f"; floor {floor:.3f} in every group: {len(above)} of {len(names)} candidates reach it"
+    return above, said
+
+
+def _reason(
+    top: str,
+    about: tuple[str, str, str],
+    known: Mapping[str, Standing],
+    guards: Mapping[str, Guarded],
+    options: Options,
+) -> str:
+    plain, highest, why = about
+    if top == plain:
+        if highest == plain:
+            return f"plain training: none is better by this rule{why}"
+        one = known[highest]
+        return (
+            f"plain training: the best by this rule, {highest}, is better by {one.gain:.4f}, "
+            f"standard error {one.error:.4f}{why}"
+        )
+    one = known[top]
+    said = f"better than plain training by {one.gain:.4f}, standard error {one.error:.4f}{why}"
+    if guards[top].passes:
+        return f"{said}; no group worse by the margin of {options.margin:g}"
+    return (
+        f"{said}; {guards[top].status} ({guards[top].reason}), chosen for this written reason: "
+        f"{options.despite_guard[top]}"
+    )
+
+
+def _kept_out(
+    top: str,
+    beating: Sequence[str],
+    free: Sequence[str],
+    known: Mapping[str, Standing],
+    guards: Mapping[str, Guarded],
+) -> str:
+    """Return in words who was better and could not be chosen."""
+    better = [n for n in beating if n not in free and known[n].value > known[top].value]
+    if not better:
         return ""
-    return f", {choice.auroc - plain.auroc:.4f} above plain training"
-
-
-def summary(outcomes: Sequence[Outcome]) -> list[dict[str, object]]:
-    """Return a record per finding, candidate and seed, the losers and the failed too.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> nothing = np.array([], np.float32)
-    >>> failed = Outcome("edema", "a", "a", 0, "a-0", {}, {}, nothing, [], "why")
-    >>> summary([failed])[0]["status"]
-    'failed'
-    """
-    by = {name: chosen(outcomes, name) for name in RULES}
-    return [
-        {
-            "finding": one.finding,
-            "candidate": one.candidate,
-            "mitigation": one.mitigation,
-            "seed": one.seed,
-            "overall_auroc": one.overall,
-            "worst_group_auroc": one.value("worst_group"),
-            "worst_group": min(one.groups, key=one.groups.__getitem__, default=None),
-            "chosen_by": [
-                name
-                for name, choice in by.items()
-                if choice is not None
-                and (choice.candidate, choice.seed) == (one.candidate, one.seed)
-            ],
-            "status": "fitted" if one.reason is None else "failed",
-            "reason": one.reason,
-            "penalties": [trial.penalty for trial in one.kept.values()],
-            "converged": all(trial.fitted.converged for trial in one.kept.values()),
-            "group_auroc": one.groups,
-        }
-        for one in outcomes
-    ]
-
-
-def all_trials(outcomes: Sequence[Outcome]) -> list[dict[str, object]]:
-    """Return a record per fit: every penalty and fold, with how closely it was solved.
-
-    Examples
-    --------
-    >>> all_trials([])
-    []
-    """
-    return [record for one in outcomes for record in _records(one)]
-
-
-def _records(one: Outcome) -> Iterator[dict[str, object]]:
-    for fold, found in one.tried.items():
-        for trial in found:
-            yield {
-                "finding": one.finding,
-                "candidate": one.candidate,
-                "seed": one.seed,
-                "fold": fold,
-                "kept": one.kept.get(fold) is trial,
-                **_trial(trial),
-            }
-
-
-def _trial(trial: Trial) -> dict[str, object]:
-    probe = trial.fitted.probe
-    return {
-        "penalty": trial.penalty,
-        "overall_auroc": trial.overall,
-        "worst_group_auroc": min(trial.groups.values(), default=None),
-        "group_auroc": dict(trial.groups),
-        "iterations": probe.iterations,
-        "gradient_norm": probe.gradient_norm,
-        "converged": trial.fitted.converged,
-        "gap": trial.fitted.gap,
-        "worst_training_loss": float(trial.fitted.group_losses.max())
-        if len(trial.fitted.group_losses)
-        else None,
-    }
+    first = max(better, key=lambda name: known[name].value)
+    return f"; {first} is better, but {guards[first].status}: {guards[first].reason}"

@@ -9,6 +9,7 @@ from equipoise import __version__
 from equipoise.cli import (
     accepting,
     auditing,
+    benching,
     cataloguing,
     comparing,
     encoding,
@@ -62,6 +63,12 @@ def application(words: Sequence[str]) -> typer.Typer:
         name="federate",
         help="One audit over several sites that share no rows.",
         rich_help_panel=_SITES,
+    )
+    app.add_typer(
+        benching.commands(),
+        name="bench",
+        help="How far a result holds: fewer labels, other sites.",
+        rich_help_panel=_STAGES,
     )
     for kind in TITLES:
         if kind not in _IN_USE:

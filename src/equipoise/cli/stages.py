@@ -98,8 +98,10 @@ def _surroundings(kind: str, said: dict[str, Any], of: "Ranks", watch: "Watch") 
 
 def _closed(out: Path) -> None:
     """Say where bundle and page lie, and end with the code of the verdict if there is one."""
-    from equipoise.cli.studies import told_pages, told_release, told_verdict
+    from equipoise.cli.studies import told_choice, told_pages, told_release, told_verdict
 
+    if (out / "candidates.json").is_file():
+        told_choice(out / "selection.json")
     if (out / "bundle" / "bundle.json").is_file():
         told_release(out / "release.json")
     told_pages(out)

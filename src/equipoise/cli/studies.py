@@ -68,6 +68,7 @@ def closing(run_folder: Path) -> int:
                 markup=False,
                 soft_wrap=True,
             )
+    told_openings(run_folder)
     told_pages(*(run_folder / name for name in ended))
     return 1 if 1 in codes else max(codes, default=0)
 
@@ -79,6 +80,38 @@ def _ended(run_folder: Path) -> list[str]:
     predicate = read_statement(run_folder)["predicate"]
     result = predicate["result"] if isinstance(predicate, dict) else {}
     return [str(name) for name in result["stages"]]
+
+
+def told_choice(path: Path) -> None:
+    """Print what was chosen by the study's rule and why, and what the other rules would choose."""
+    from equipoise.cli.showing import talk
+
+    said = json.loads(path.read_text(encoding="utf-8"))
+    console = talk()
+    console.print(
+        f"chosen by rule {said['rule']}: {said['candidate']}: {said['reason']}",
+        markup=False,
+        soft_wrap=True,
+    )
+    for rule, choice in said["choices"].items():
+        name = "no number on validation" if choice is None else choice["candidate"]
+        console.print(f"  {rule}: {name}", markup=False, soft_wrap=True)
+
+
+def told_openings(folder: Path) -> None:
+    """Print how often a test split was opened by the stages in a folder, if one was."""
+    from equipoise.cli.showing import talk
+    from equipoise.evidence import opened
+
+    found = opened(folder)
+    if found is not None:
+        times = "once" if found["times"] == 1 else f"{found['times']} times"
+        talk().print(
+            f"the test split was opened {times}, for {found['questions']} different "
+            f"question{'' if found['questions'] == 1 else 's'}",
+            markup=False,
+            soft_wrap=True,
+        )
 
 
 def told_pages(*folders: Path) -> None:

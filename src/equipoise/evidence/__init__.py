@@ -6,6 +6,7 @@ against forgery a signature will stand around the very same bytes.
 """
 
 from equipoise.evidence.chain import Finding, verify
+from equipoise.evidence.openings import OPENINGS_FILE, note_opening, opened, openings
 from equipoise.evidence.statements import (
     EVIDENCE_FILE,
     PREDICATE_TYPE,
@@ -22,6 +23,7 @@ from equipoise.evidence.statements import (
 
 __all__ = [
     "EVIDENCE_FILE",
+    "OPENINGS_FILE",
     "PREDICATE_TYPE",
     "SPENT_FILE",
     "STATEMENT_TYPE",
@@ -29,6 +31,9 @@ __all__ = [
     "canonical",
     "digest",
     "folder_digest",
+    "note_opening",
+    "opened",
+    "openings",
     "read_statement",
     "statement",
     "subjects",

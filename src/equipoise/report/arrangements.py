@@ -21,9 +21,23 @@ _CANDIDATE = (
     "mitigation",
     "seed",
     "status",
+    "guard",
     "reason",
 )
-_SELECTION = ("candidate", "rule", "reason", "evaluation", "evaluation_reason", "evidence_about")
+_SELECTION = (
+    "candidate",
+    "rule",
+    "reason",
+    "margin",
+    "guard",
+    "guard_reason",
+    "written_reason",
+    "group_thresholds",
+    "needs_group_at_test",
+    "evaluation",
+    "evaluation_reason",
+    "evidence_about",
+)
 
 
 def percented(rows: Sequence[Mapping[str, object]]) -> list[dict[str, object]]:
@@ -126,7 +140,15 @@ def compared_candidates(rows: Sequence[Row]) -> list[dict[str, object]]:
 
 def chosen_facts(selection: Row) -> dict[str, object]:
     """Return what the selection says in a few lines, the candidate first."""
-    return {name: selection[name] for name in _SELECTION if name in selection}
+    return {name: selection[name] for name in _SELECTION if selection.get(name) is not None}
+
+
+def fold_choices(selection: Row) -> list[dict[str, object]]:
+    """Return which candidate each fold chose without itself; none unless cross-fitted."""
+    found = selection.get("by_fold")
+    names = ("seed", "fold", "candidate", "reason")
+    rows = found if isinstance(found, list) else []
+    return [{name: row.get(name) for name in names} for row in rows]
 
 
 def rule_choices(selection: Row, candidates: Sequence[Row]) -> list[dict[str, object]]:
@@ -150,10 +172,20 @@ def rule_choices(selection: Row, candidates: Sequence[Row]) -> list[dict[str, ob
                 "seed": key[1],
                 **values,
                 "worst_group": own.get("worst_group"),
+                "highest": found.get("highest"),
+                "gain": found.get("gain"),
+                "error": found.get("error"),
+                "why": found.get("reason"),
                 "in_use": str(rule) == selection.get("rule"),
             }
         )
-    return rows
+    weighed = any(row["highest"] is not None for row in rows)
+    return rows if weighed else [_unweighed(row) for row in rows]
+
+
+def _unweighed(row: Row) -> dict[str, object]:
+    """Return a choice that was not held against plain training, as of an older run."""
+    return {name: row[name] for name in row if name not in {"highest", "gain", "error", "why"}}
 
 
 def narrow(groups: Sequence[Sequence[Row]]) -> list[Sequence[Row]]:

@@ -32,6 +32,25 @@ def candidates(material: Material) -> list[dict[str, object]]:
     return rows
 
 
+def judged(material: Material) -> list[dict[str, object]]:
+    """Return whether each candidate was shown to make no group worse, with the limits by group.
+
+    Returns
+    -------
+    A row per candidate, finding and group; one row with a reason where there are no limits.
+    """
+    rows: list[dict[str, object]] = []
+    said = (material.candidates or {}).get("judged")
+    for one in said if isinstance(said, list) else []:
+        guard = one["guard"]
+        about = {"candidate": one["candidate"], "guard": guard["status"]}
+        names = ("finding", "group", "difference", "low", "reason")
+        rows += [
+            {**about, **{name: row.get(name) for name in names}} for row in guard["differences"]
+        ] or [{**about, **dict.fromkeys(names), "reason": guard["reason"]}]
+    return rows
+
+
 def operating_points(material: Material) -> list[dict[str, object]]:
     """Return every operating point: rule, threshold, where it was chosen, digest."""
     table = material.operating_points

@@ -57,6 +57,8 @@ def content(material: Material, options: Options, texts: Texts) -> dict[str, obj
         "candidates": choices.candidates(material),
         "selection": None if material.selection is None else dict(material.selection),
         "operating_points": choices.operating_points(material),
+        "judged": choices.judged(material),
+        "openings": None if material.openings is None else dict(material.openings),
         "attrition": choices.attrition(material),
         "encoder": None if material.embeddings is None else dict(material.embeddings),
         "encoder_card": encoder(material),

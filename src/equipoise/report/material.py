@@ -79,6 +79,8 @@ class Material:
         The table *counts* of the same audit; the curves are drawn from its histograms.
     attrition
         The table *attrition*, of all stages that left one.
+    openings
+        How often the test split was opened beside these estimates, `times` and `questions`.
     chain
         The evidence, in the order of the way of the data.
     """
@@ -102,6 +104,7 @@ class Material:
     operating_points: pl.DataFrame | None = None
     counts: pl.DataFrame | None = None
     attrition: pl.DataFrame | None = None
+    openings: Mapping[str, int] | None = None
     chain: Sequence[Link] = ()
 
 
@@ -158,6 +161,7 @@ def gathered(inputs: Mapping[str, Path]) -> Material:
         ),
         counts=_table(inputs["estimates"], "counts.parquet", COUNTS),
         attrition=_attrition([folder for _, folder in sorted(inputs.items())]),
+        openings=evidence.opened(inputs["estimates"].parent),
         chain=[link for folder in _giving(inputs) for link in _links(folder)],
     )
 

@@ -86,6 +86,7 @@ def _tools(texts: Texts) -> dict[str, Callable[..., object]]:
         "compared_candidates": arrangements.compared_candidates,
         "chosen_facts": arrangements.chosen_facts,
         "rule_choices": arrangements.rule_choices,
+        "fold_choices": arrangements.fold_choices,
         "by_kind": arrangements.by_kind,
         "counted": arrangements.counted,
         "unmirrored": arrangements.unmirrored,

@@ -19,6 +19,7 @@ import psutil
 from equipoise import evidence
 from equipoise.errors import AlteredEvidence, EquipoiseError, InvalidInput, Refused, StorageFailure
 from equipoise.scope import Progress, Scope
+from equipoise.study import openings
 from equipoise.study.configuration import Node, Study
 from equipoise.study.spending import Spent, measured
 from equipoise.study.stages import Stage
@@ -190,6 +191,8 @@ def execute(
         with measured() as spent, _disk(folder), _one_blas_thread():
             result = stage.run(options, given, partial, scope)
         _leave_evidence(stage, partial, inputs=inputs, parameters=parameters, result=result)
+        # Counted before it stands: a kill in between counts once too often, never once too little.
+        openings.count(partial, folder, evidence.digest(told))
         write_json(partial / evidence.SPENT_FILE, spent.as_record())
         with _disk(folder):
             _replace(partial, folder)
@@ -254,7 +257,8 @@ def _input_digests(
     for name, folder in named.items():
         digests[name] = _digest(folder, f"{stage.kind}: input '{name}'")
     if isinstance(options, stage.options):
-        for name, path in stage.sources(options, scope).items():
+        beside = openings.read_by(stage.kind, given)
+        for name, path in {**stage.sources(options, scope), **beside}.items():
             digests[f"source:{name}"] = _digest(path, f"{stage.kind}: {name}")
     return digests
 
@@ -315,7 +319,8 @@ def _seal(study: Study, run: Path, nodes: Sequence[str], source: bytes | None) -
     if source is not None:
         write_bytes(run / STUDY_FILE, source)
     files = [f"{node}/{evidence.EVIDENCE_FILE}" for node in nodes]
-    files += [STUDY_FILE] if (run / STUDY_FILE).is_file() else []
+    own = (STUDY_FILE, evidence.OPENINGS_FILE)
+    files += [name for name in own if (run / name).is_file()]
     said = evidence.statement(
         "study",
         subject={name: file_digest(run / name) for name in files},

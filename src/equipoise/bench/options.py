@@ -1,0 +1,72 @@
+"""What may be asked of an experiment."""
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from equipoise.adapt import Options as Adaptation
+from equipoise.metrics import Minimum
+
+
+class _Asked(BaseModel):
+    """What every experiment is told."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    adapt: Adaptation = Field(
+        default=Adaptation(), description="candidates, penalties, groups, operating points"
+    )
+    seeds: tuple[int, ...] = Field(
+        default=(0, 1, 2, 3, 4),
+        min_length=1,
+        description="runs; each draws its patients anew, and with few of them intervals are wide",
+    )
+    reference: str | None = Field(
+        default=None, description="group that the others are held against; the rest by default"
+    )
+    minimum: Minimum = Field(default=Minimum(), description="what a group needs on test")
+    level: float = Field(default=0.95, gt=0.5, lt=1, description="of the intervals, pointwise")
+
+    @model_validator(mode="after")
+    def _seeds_differ(self) -> "_Asked":
+        twice = [seed for seed in self.seeds if self.seeds.count(seed) > 1]
+        if twice:
+            raise ValueError(f"seed {twice[0]} occurs twice; expected different ones")
+        return self
+
+
+class Labels(_Asked):
+    """A label-fraction curve."""
+
+    fractions: tuple[float, ...] = Field(
+        default=(0.1, 0.25, 0.5, 1.0),
+        min_length=1,
+        description="shares of the patients of training and validation whose labels are used",
+    )
+
+    @model_validator(mode="after")
+    def _fractions_are_shares(self) -> "Labels":
+        for share in self.fractions:
+            if not 0.0 < share <= 1.0:
+                raise ValueError(f"fraction {share:g}; expected a share above 0 and up to 1")
+        if len(set(self.fractions)) < len(self.fractions):
+            raise ValueError("fractions: one occurs twice; expected different ones")
+        return self
+
+
+class Sites(_Asked):
+    """Training at some sites, testing at them and at others."""
+
+    train: tuple[str, ...] = Field(min_length=1, description="sites to train and test at")
+    test: tuple[str, ...] = Field(min_length=1, description="sites to test at only")
+    shares: dict[str, float] = Field(
+        default={"train": 0.5, "validation": 0.2, "test": 0.3},
+        description="of the patients of the sites to train at",
+    )
+
+    @model_validator(mode="after")
+    def _no_site_is_both(self) -> "Sites":
+        both = sorted(set(self.train) & set(self.test))
+        if both:
+            raise ValueError(f"site '{both[0]}' is to train and to test at; expected one of them")
+        if min(self.shares.get(name, 0.0) for name in ("train", "validation", "test")) <= 0:
+            raise ValueError("shares: expected train, validation and test, each above 0")
+        return self

@@ -1,0 +1,246 @@
+"""``equipoise bench``: how far a result holds with fewer labels, and at other sites."""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from equipoise.errors import InvalidConfiguration
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from equipoise.scope import Progress
+
+_Cohort = Annotated[Path, typer.Option(help="Folder of the stage that gave the cohort.")]
+_Embeddings = Annotated[Path, typer.Option(help="Folder of the stage that gave the embeddings.")]
+_By = Annotated[
+    list[str] | None, typer.Option(help="Attribute that makes the groups. Repeat for more.")
+]
+_Finding = Annotated[
+    list[str] | None, typer.Option(help="Finding to fit probes for; all by default.")
+]
+_Seed = Annotated[list[int] | None, typer.Option(help="A run; repeat for more (0 to 4).")]
+_Reference = Annotated[
+    str | None, typer.Option(help="Group to hold the others against; the rest by default.")
+]
+_Config = Annotated[
+    Path | None, typer.Option(help="YAML file with the options; flags go before it.")
+]
+_Out = Annotated[Path, typer.Option(help="Folder for the tables.")]
+
+
+def commands() -> typer.Typer:
+    """Return the commands of the bench."""
+    app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", add_completion=False)
+    app.command()(labels)
+    app.command()(sites)
+    return app
+
+
+def labels(
+    from_cohort: _Cohort,
+    from_splits: Annotated[Path, typer.Option(help="Folder of the stage that gave the splits.")],
+    from_embeddings: _Embeddings,
+    out: _Out,
+    by: _By = None,
+    fraction: Annotated[
+        list[float] | None, typer.Option(help="Share of the labels; repeat (0.1, 0.25, 0.5, 1).")
+    ] = None,
+    finding: _Finding = None,
+    seed: _Seed = None,
+    reference: _Reference = None,
+    config: _Config = None,
+) -> None:
+    """Say what fewer labels do to each group and to the gaps between them."""
+    from equipoise import adapt, bench
+    from equipoise.cli.leaving import own_folder
+    from equipoise.study import validated
+    from equipoise.tables import COHORT, EMBEDDINGS, SPLITS, read
+
+    said = _said(config, by=by, finding=finding, seeds=seed, reference=reference)
+    if fraction:
+        said["fractions"] = fraction
+    options = bench.Labels.model_validate(validated(bench.Labels, said, "bench labels"))
+    sources = {
+        "cohort": from_cohort / "cohort.parquet",
+        "splits": from_splits / "splits.parquet",
+        "embeddings": from_embeddings / "embeddings.parquet",
+    }
+    images = adapt.rows(
+        read(sources["cohort"], COHORT),
+        read(sources["splits"], SPLITS),
+        read(sources["embeddings"], EMBEDDINGS),
+        findings=options.adapt.findings,
+        group_by=options.adapt.group_by,
+    )
+    own_folder(out, "bench-labels")
+    with _running("labels") as progress:
+        found = bench.label_curve(images, options, progress=progress)
+    _close(found, "labels", options.model_dump(mode="json"), sources, out)
+
+
+def sites(
+    from_cohort: _Cohort,
+    from_embeddings: _Embeddings,
+    out: _Out,
+    train: Annotated[list[str] | None, typer.Option(help="Site to train at. Repeat.")] = None,
+    test: Annotated[list[str] | None, typer.Option(help="Site to test at only. Repeat.")] = None,
+    by: _By = None,
+    finding: _Finding = None,
+    seed: _Seed = None,
+    reference: _Reference = None,
+    config: _Config = None,
+) -> None:
+    """Train at some sites, test there and at others, and show the gaps side by side."""
+    from equipoise import bench
+    from equipoise.cli.leaving import own_folder
+    from equipoise.study import validated
+    from equipoise.tables import COHORT, EMBEDDINGS, read
+
+    said = _said(config, by=by, finding=finding, seeds=seed, reference=reference)
+    said |= {name: where for name, where in (("train", train), ("test", test)) if where}
+    options = bench.Sites.model_validate(validated(bench.Sites, said, "bench sites"))
+    sources = {
+        "cohort": from_cohort / "cohort.parquet",
+        "embeddings": from_embeddings / "embeddings.parquet",
+    }
+    own_folder(out, "bench-sites")
+    with _running("sites") as progress:
+        found = bench.across_sites(
+            read(sources["cohort"], COHORT),
+            read(sources["embeddings"], EMBEDDINGS),
+            options,
+            progress=progress,
+        )
+    _close(found, "sites", options.model_dump(mode="json"), sources, out)
+
+
+def _said(
+    config: Path | None, *, by: list[str] | None, finding: list[str] | None, **told: object
+) -> dict[str, object]:
+    from equipoise.cli.stages import from_file
+
+    said: dict[str, object] = from_file(config) if config is not None else {}
+    said |= {name: value for name, value in told.items() if value}
+    own = said.get("adapt", {})
+    if not isinstance(own, Mapping):
+        raise InvalidConfiguration(f"adapt: {own!r}; expected keys with values")
+    flags = {"group_by": by, "findings": finding}
+    said["adapt"] = {**own, **{name: value for name, value in flags.items() if value}}
+    return said
+
+
+@contextlib.contextmanager
+def _running(what: str) -> "Iterator[Progress]":
+    """Show a bar while an experiment runs."""
+    from equipoise.cli.showing import watching
+
+    with watching() as watch:
+        watch.started(what)
+        yield lambda about, done, total: watch.progress(what, about, done, total)
+
+
+def _close(
+    found: "pl.DataFrame",
+    name: str,
+    asked: Mapping[str, object],
+    sources: Mapping[str, Path],
+    out: Path,
+) -> None:
+    """Write tables and evidence, count the opening of the test split, print what was found."""
+    import json
+
+    from equipoise import evidence
+    from equipoise.cli.leaving import both, leave
+    from equipoise.cli.showing import say
+    from equipoise.cli.studies import told_openings
+
+    said = {"asked": dict(asked), "rows": found.to_dicts()}
+    content = json.dumps(said, indent=2, ensure_ascii=False, allow_nan=False).encode()
+    # Counted first: a kill in between counts once too often, never once too little.
+    evidence.note_opening(
+        out.parent, {"stage": f"bench {name}", "asked": evidence.digest(dict(asked))}
+    )
+    leave(
+        f"bench-{name}",
+        out,
+        {**both(found, name), f"{name}.json": content},
+        sources=sources,
+        told=asked,
+        result={"rows": found.height, "failed": found.filter(found["failed"] > 0).height},
+    )
+    {"labels": _show_labels, "sites": _show_sites}[name](found)
+    for reason in found.filter(found["failed"] > 0)["reason"].unique().sort():
+        say(f"failed: {reason}")
+    told_openings(out.parent)
+
+
+def _show_labels(found: "pl.DataFrame") -> None:
+    from equipoise.cli.showing import table, talk
+
+    for key, part in _parts(found):
+        rows = [
+            {
+                "group": row["group"],
+                "against": row["against"],
+                "labels": f"{100.0 * row['fraction']:g} %",
+                "patients": f"{row['labelled_patients']:.0f}",
+                "value": _span(row, ("value", "low", "high")),
+                "change from most": _span(row, ("change", "change_low", "change_high")),
+                "runs": _runs(row),
+            }
+            for row in part.iter_rows(named=True)
+        ]
+        table(_frame(rows), f"{key}: by share of labels", right=["labels", "patients"])
+    talk().print(
+        "Intervals over patients and runs. A row with 'against' is a gap: the group less what it "
+        "is held against. Patients: those whose labels were used, in training and validation.",
+        soft_wrap=True,
+    )
+
+
+def _show_sites(found: "pl.DataFrame") -> None:
+    from equipoise.cli.showing import table, talk
+
+    for key, part in _parts(found):
+        rows = [
+            {
+                "group": row["group"],
+                "against": row["against"],
+                "where trained": _span(row, ("value_in", "low_in", "high_in")),
+                "elsewhere": _span(row, ("value_out", "low_out", "high_out")),
+                "shift": _span(row, ("shift", "shift_low", "shift_high")),
+                "runs": _runs(row),
+            }
+            for row in part.iter_rows(named=True)
+        ]
+        table(_frame(rows), f"{key}: where it was trained, and elsewhere")
+    talk().print(
+        "Intervals over patients and runs. A row with 'against' is a gap: the group less what it "
+        "is held against. Shift: elsewhere less where trained.",
+        soft_wrap=True,
+    )
+
+
+def _parts(found: "pl.DataFrame") -> "Iterator[tuple[str, pl.DataFrame]]":
+    keys = ["finding", "candidate", "operating_point", "metric"]
+    for key, part in found.group_by(keys, maintain_order=True):
+        yield " · ".join(str(word) for word in key if word is not None), part
+
+
+def _frame(rows: "list[dict[str, object]]") -> "pl.DataFrame":
+    import polars as pl
+
+    return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def _span(row: Mapping[str, float | None], names: tuple[str, str, str]) -> str | None:
+    value, low, high = (row[name] for name in names)
+    return None if value is None else f"{value:+.3f} ({low:+.3f} to {high:+.3f})"
+
+
+def _runs(row: Mapping[str, object]) -> str:
+    return f"{row['runs']}, {row['failed']} failed" if row["failed"] else str(row["runs"])

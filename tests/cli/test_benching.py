@@ -1,0 +1,107 @@
+import json
+
+import polars as pl
+import pytest
+import yaml
+
+from equipoise import curate, evidence, tables
+from equipoise.cli import main
+from tests.bench.made import cohort
+
+
+@pytest.fixture
+def given(tmp_path):
+    frame, vectors = cohort(patients=700, sites=("a", "b"))
+    for name, table, contract in (
+        ("cohort", frame, tables.COHORT),
+        ("splits", curate.splits(frame), tables.SPLITS),
+        ("embeddings", vectors, tables.EMBEDDINGS),
+    ):
+        (tmp_path / name).mkdir()
+        tables.write(table, tmp_path / name / f"{name}.parquet", contract)
+    config = {"adapt": {"candidates": [], "penalties": [1.0]}, "seeds": [0, 1]}
+    (tmp_path / "asked.yaml").write_text(yaml.safe_dump(config))
+    folders = [
+        word
+        for name in ("cohort", "embeddings")
+        for word in (f"--from-{name}", str(tmp_path / name))
+    ]
+    return tmp_path, [*folders, "--config", str(tmp_path / "asked.yaml"), "--by", "sex"]
+
+
+def run(*words):
+    try:
+        code = main([str(word) for word in words])
+    except SystemExit as ended:
+        code = ended.code
+    return code or 0
+
+
+def test_labels_writes_tables_evidence_and_counts_the_opening(given, capsys):
+    folder, words = given
+    splits = ["--from-splits", folder / "splits"]
+    out = folder / "curve"
+    asked = ["bench", "labels", *words, *splits, "--fraction", "0.2", "--fraction", "1"]
+    assert run(*asked, "--out", out) == 0
+    said = capsys.readouterr()
+    assert "by share of labels" in said.out
+    assert "20 %" in said.out
+    assert "the test split was opened once, for 1 different question" in said.err
+    table = pl.read_csv(out / "labels.csv")
+    assert sorted(table["fraction"].unique()) == [0.2, 1.0]
+    content = json.loads((out / "labels.json").read_text())
+    assert content["asked"]["fractions"] == [0.2, 1.0]
+    assert content["asked"]["adapt"]["group_by"] == ["sex"]
+    assert len(content["rows"]) == table.height
+    assert evidence.verify(out) == []
+    assert run(*asked, "--out", out) == 0
+    assert evidence.opened(folder) == {"times": 2, "questions": 1}
+    assert run(*asked, "--reference", "M", "--out", out) == 0
+    assert evidence.opened(folder) == {"times": 3, "questions": 2}
+
+
+def test_sites_shows_both_sides(given, capsys):
+    folder, words = given
+    out = folder / "sites"
+    assert run("bench", "sites", *words, "--train", "a", "--test", "b", "--out", out) == 0
+    said = capsys.readouterr()
+    assert "where it was trained, and elsewhere" in said.out
+    table = pl.read_csv(out / "sites.csv")
+    assert {"value_in", "value_out", "shift"} <= set(table.columns)
+    assert evidence.verify(out) == []
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--train", "a", "--test", "c"], "no site 'c'; sites: a, b"),
+        (["--train", "a", "--test", "a"], "site 'a' is to train and to test at"),
+        (["--train", "a"], "bench sites.test"),
+        (["--train", "a", "--test", "b", "--by", "sx"], "no attribute 'sx'"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(given, capsys, more, message):
+    folder, words = given
+    assert run("bench", "sites", *words, *more, "--out", folder / "sites") == 2
+    assert message in capsys.readouterr().err
+    assert not (folder / "sites").exists()
+
+
+def test_an_unknown_option_names_the_known_ones(given, capsys):
+    folder, words = given
+    (folder / "asked.yaml").write_text("sedes: [0]\n")
+    more = ["--train", "a", "--test", "b", "--out", folder / "sites"]
+    assert run("bench", "sites", *words, *more) == 2
+    said = capsys.readouterr().err
+    assert "bench sites: unknown key 'sedes'" in said
+    assert "did you mean 'seeds'?" in said
+
+
+def test_adapt_says_what_was_chosen_why_and_what_other_rules_would_choose(given, capsys):
+    folder, words = given
+    (folder / "asked.yaml").write_text("{candidates: [], penalties: [1.0], evaluation: split}\n")
+    words = [*words[:-2], "--group-by", "[sex]", "--from-splits", str(folder / "splits")]
+    assert run("adapt", *words, "--out", folder / "adapt") == 0
+    said = capsys.readouterr().err
+    assert "chosen by rule overall: plain: plain training: none is better by this rule" in said
+    assert "  smallest_contrast: plain" in said
