@@ -81,7 +81,7 @@ def trials(
     inside, held = rows.assessed(finding, part.fit), rows.assessed(finding, part.validation)
     truth = rows.truth(finding)
     _check_both(truth[held], finding, part.chosen_on)
-    training = Training(rows.x[inside], truth[inside], rows.groups[inside])
+    training = Training(rows.x[inside], truth[inside], rows.groups[inside], rows.patients[inside])
     found: list[Trial] = []
     for penalty in sorted(options.penalties, reverse=True):
         fitted = fit(
@@ -96,7 +96,7 @@ def trials(
                 f"mitigation '{candidate.mitigation}' gives {type(fitted).__name__}; "
                 "expected Fitted"
             )
-        score = scores(fitted, rows.x[held])
+        score = scores(fitted, rows.x[held], rows.groups[held])
         overall, groups = _reached(score, truth[held], rows, held, options.selection_minimum)
         found.append(Trial(penalty, overall, groups, fitted))
     return found
