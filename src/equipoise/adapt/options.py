@@ -15,7 +15,7 @@ class Candidate(BaseModel):
 
     name: str = Field(pattern=_NAME, description="what it is called, in file names too")
     mitigation: str = Field(
-        description="a member of the family, as plain, or your own module:function"
+        description="plain, reweighting, group_dro, or your own module:function"
     )
     parameters: dict[str, JsonValue] = Field(default={}, description="those of the mitigation")
 

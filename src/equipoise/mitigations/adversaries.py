@@ -44,8 +44,8 @@ def adversary(
     -----
     The gain is the fall of the loss, less the adversary's own penalty, below that of knowing
     nothing; its gradient is that at the adversary's optimum, or for *absolute*, which is not
-    convex, where the adversary has come to in a turn of a few steps. Each call begins where the one before
-    ended: results depend on the calls only within the solver's tolerance.
+    convex, where the adversary has come to in a turn of a few steps. Each call begins where the one
+    before ended; for *log* that matters within the solver's tolerance only.
 
     References
     ----------
