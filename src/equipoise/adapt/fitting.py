@@ -1,5 +1,6 @@
 """One candidate in one round: every penalty tried on validation, the best one kept."""
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import fmean
@@ -13,7 +14,7 @@ from equipoise.adapt.options import Candidate, Options, Rule
 from equipoise.adapt.rounds import Round
 from equipoise.errors import InvalidConfiguration, InvalidTable
 from equipoise.metrics import UNKNOWN, clustered_auroc
-from equipoise.mitigations import MITIGATIONS, Fitted, Training, scores
+from equipoise.mitigations import MITIGATIONS, Declared, Fitted, Training, scores
 
 Fit = Callable[..., object]
 
@@ -85,9 +86,9 @@ def trials(
     inside, held = rows.assessed(finding, part.fit), rows.assessed(finding, part.validation)
     truth = rows.truth(finding)
     _check_both(truth[held], finding, part.chosen_on)
-    if candidate.mitigation != "plain":
+    if _needs_groups(fit):
         _check_groups(truth[inside], rows.groups[inside], finding)
-    training = Training(rows.x[inside], truth[inside], rows.groups[inside])
+    training = Training(rows.x[inside], truth[inside], rows.groups[inside], rows.patients[inside])
     found: list[Trial] = []
     for penalty in sorted(options.penalties, reverse=True):
         fitted = fit(
@@ -102,7 +103,7 @@ def trials(
                 f"mitigation '{candidate.mitigation}' gives {type(fitted).__name__}; "
                 "expected Fitted"
             )
-        score = scores(fitted, rows.x[held])
+        score = scores(fitted, rows.x[held], rows.groups[held])
         overall, groups = _reached(score, truth[held], rows, held, options.selection_minimum)
         found.append(Trial(penalty, overall, groups, fitted))
     return found
@@ -171,6 +172,12 @@ def _check_both(truth: npt.NDArray[np.bool_], finding: str, where: str) -> None:
             f"finding '{finding}': {where} has {positive} positives among {len(truth)} images; "
             "expected both labels"
         )
+
+
+def _needs_groups(fit: Fit) -> bool:
+    """Return whether a member learns from groups, as it declares; one of a study's own may."""
+    declared = getattr(sys.modules.get(fit.__module__), "DECLARED", None)
+    return not isinstance(declared, Declared) or declared.group_in_training
 
 
 def _check_groups(truth: npt.NDArray[np.bool_], groups: npt.NDArray[np.str_], finding: str) -> None:

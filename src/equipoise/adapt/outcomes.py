@@ -128,7 +128,7 @@ def outcome(
             with np.errstate(all="ignore"):  # numbers that fail are seen in the scores
                 tried[part.fold] = trials(rows, finding, candidate, part, options, seed=seed)
             kept[part.fold] = best(tried[part.fold], options.selection)
-            part_scores = scores(kept[part.fold].fitted, rows.x)
+            part_scores = scores(kept[part.fold].fitted, rows.x, rows.groups)
             found[part.scored] = part_scores[part.scored]
             inside = np.flatnonzero(rows.assessed(finding, part.validation))
             held[part.fold] = Held(inside, part_scores[inside])

@@ -279,7 +279,13 @@ def _head(folder: Path, head: Head, encoder: Encoder) -> Fitted | int:
                 f"{encoder.dimension}"
             )
         return column
-    return mitigations.load(folder / str(head.file))
+    fitted = mitigations.load(folder / str(head.file))
+    if fitted.needs_group_at_test:
+        raise InvalidInput(
+            f"head: {head.file} (mitigation '{fitted.mitigation}') needs the group of the patient; "
+            "a bundle is asked about images alone"
+        )
+    return fitted
 
 
 def _points(points: pl.DataFrame, manifest: Manifest, path: Path) -> pl.DataFrame:

@@ -121,7 +121,8 @@ def written(folder: Path, parts: Parts) -> str:
     Raises
     ------
     InvalidConfiguration
-        If something stands in the folder, or the manifest does not fit the encoder.
+        If something stands in the folder, the manifest does not fit the encoder, or a head needs
+        the group of the patient.
 
     Examples
     --------
@@ -137,6 +138,7 @@ def written(folder: Path, parts: Parts) -> str:
     """
     if folder.exists() and any(folder.iterdir()):
         raise InvalidConfiguration(f"{folder}: not empty; a bundle is written into a new folder")
+    _check_heads(parts)
     if parts.manifest.encoder.digest != parts.encoder.loaded.digest:
         raise InvalidConfiguration(
             f"bundle '{parts.manifest.name}': says encoder "
@@ -159,6 +161,16 @@ def written(folder: Path, parts: Parts) -> str:
         # Not called evidence.json: the files it speaks of did not come along.
         write_bytes(folder / "chain" / f"{stage}.json", path.read_bytes())
     return _sealed(folder, parts)
+
+
+def _check_heads(parts: Parts) -> None:
+    for finding, head in parts.heads.items():
+        if isinstance(head, Fitted) and head.needs_group_at_test:
+            raise InvalidConfiguration(
+                f"bundle '{parts.manifest.name}': the head of '{finding}' (mitigation "
+                f"'{head.mitigation}') needs the group of the patient; a bundle is asked about "
+                "images alone"
+            )
 
 
 def _encoder(folder: Path, files: EncoderFiles) -> None:

@@ -1,31 +1,65 @@
 """Mitigations: ways of training a probe that address differences between groups.
 
-A member is a function ``fit(training, *, penalty, parameters, rng, start) -> Fitted`` (the shape
-*during*: embeddings, labels and groups → probe), beside plain training, which every study runs.
-None is claimed to remove a difference; the audit says what each one changed, and for whom.
+A member is a function ``fit(training, *, penalty, parameters, rng, start) -> Fitted``, beside
+plain training, which every study runs. What it gives is a probe with, if it has them, a step from
+embeddings to embeddings before it and a step from scores to scores after it; and it says whether
+a score needs the group of the patient. None is claimed to remove a difference; the audit says
+what each one changed, and for whom.
 """
 
-from equipoise.mitigations.rows import (
+from equipoise.mitigations.fitted import (
+    Declared,
     Fitted,
-    Training,
-    assessed,
-    cells,
-    joined_groups,
     load,
     save,
     scores,
 )
+from equipoise.mitigations.rows import (
+    Training,
+    assessed,
+    cells,
+    joined_groups,
+)
+from equipoise.mitigations.steps import Step
 
 MITIGATIONS = {
-    "group_dro": "equipoise.mitigations.group_dro:fit",
-    "plain": "equipoise.mitigations.plain:fit",
-    "reweighting": "equipoise.mitigations.reweighting:fit",
+    name: f"equipoise.mitigations.{name}:fit"
+    for name in (
+        "calibrated_equalised_odds",
+        "cdann",
+        "coral",
+        "crt",
+        "cvar_dro",
+        "dann",
+        "dfr",
+        "domain_independent",
+        "equalised_odds",
+        "group_dro",
+        "group_normalisation",
+        "group_thresholds",
+        "irm",
+        "jtt",
+        "laftr",
+        "leace",
+        "lisa",
+        "mixup",
+        "mmd",
+        "plain",
+        "proxy",
+        "recalibration",
+        "resampling",
+        "reweighting",
+        "score_adversary",
+        "score_matching",
+    )
 }
 """Name → what fits it; a study may also name its own ``module:function``."""
 
 __all__ = [
     "MITIGATIONS",
+    "Declared",
     "Fitted",
+    "Step",
     "Training",
     "assessed",
     "cells",

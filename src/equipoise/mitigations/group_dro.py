@@ -1,7 +1,7 @@
 """GroupDRO: the worst group's loss is what is minimised."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
@@ -10,9 +10,12 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
 from equipoise import probes
-from equipoise.mitigations.rows import Fitted, Training, cells, mean_losses, parsed
+from equipoise.mitigations.fitted import Declared, Fitted, described
+from equipoise.mitigations.rows import Training, cells, checked, parsed
 
 Reals = npt.NDArray[np.float64]
+
+DECLARED = Declared(shape="during", group_in_training=True)
 
 _WARMEST = 0.1
 _COOLING = 0.25
@@ -100,6 +103,9 @@ def fit(
     lowered, each time from the last solution, until the objective is within `tolerance` of its
     minimum, which is known from the gap between the worst and the q-weighted loss.
 
+    Replication: not reliably better than plain training on ten medical sets (MEDFAIR); gains on
+    chest radiographs did not hold out of distribution (Yang 2024).
+
     Parameters
     ----------
     training
@@ -130,13 +136,12 @@ def fit(
     """
     del rng
     chosen = parsed(Parameters, parameters, "group_dro")
+    checked(training, penalty)
     names, codes = cells(training, chosen.groups)
     if not names:  # nobody's group is known: plain training, said under this name
         probe = probes.fit_logistic(training.x, training.y, penalty=penalty, start=start)
-        return Fitted("group_dro", probe, (), np.empty(0), np.empty(0))
-    probes.check_embeddings(training.x)
-    share = np.full(len(training.y), 1.0 / max(len(training.y), 1))
-    probes.check_labels(training.y, share)
+        return Fitted("group_dro", probe)
+    share = np.full(len(training.y), 1.0 / len(training.y))
     mean, scale = probes.standard(training.x, share)
     rows = probes.standardised(training.x, mean, scale)
     problem = _problem(rows, training, codes, len(names), (penalty, chosen.adjustment))
@@ -153,14 +158,8 @@ def fit(
         gradient_norm=found.gradient_norm,
         converged=found.converged and gap <= chosen.tolerance,
     )
-    return Fitted(
-        mitigation="group_dro",
-        probe=probe,
-        groups=names,
-        group_weights=softmax(problem.losses(rows @ found.point)[0] / heat),
-        group_losses=mean_losses(training, probe, codes, len(names)),
-        gap=gap,
-    )
+    fitted = described(Fitted("group_dro", probe, gap=gap), training, by=chosen.groups)
+    return replace(fitted, group_weights=softmax(problem.losses(rows @ found.point)[0] / heat))
 
 
 def softmax(values: Reals) -> Reals:

@@ -6,7 +6,10 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from equipoise import probes
-from equipoise.mitigations.rows import Fitted, Training, cells, mean_losses, parsed
+from equipoise.mitigations.fitted import Declared, Fitted, described
+from equipoise.mitigations.rows import Training, parsed
+
+DECLARED = Declared(shape="during", group_in_training=False)
 
 
 class Parameters(BaseModel):
@@ -28,6 +31,9 @@ def fit(
     Objective: mean log loss + ``penalty / 2 · |w|²``. Groups are needed neither for training nor
     at test time; if given, their losses are reported.
 
+    Replication: over 11 algorithms, 10 data sets and 3 rules of selection no mitigation was
+    reliably better than it (MEDFAIR), nor over six on chest radiographs out of distribution.
+
     Parameters
     ----------
     training
@@ -43,7 +49,9 @@ def fit(
 
     References
     ----------
-    Vapnik, *Principles of risk minimization for learning theory*, NeurIPS 1991.
+    Vapnik, *Principles of risk minimization for learning theory*, NeurIPS 1991. Zong, Yang and
+    Hospedales, *MEDFAIR*, ICLR 2023. Yang et al., *The limits of fair medical imaging AI in
+    real-world generalization*, Nature Medicine 30, 2024.
 
     Examples
     --------
@@ -54,12 +62,4 @@ def fit(
     del rng
     parsed(Parameters, parameters, "plain")
     probe = probes.fit_logistic(training.x, training.y, penalty=penalty, start=start)
-    names, codes = cells(training, "label_group")
-    n = np.bincount(codes[codes >= 0], minlength=len(names))
-    return Fitted(
-        mitigation="plain",
-        probe=probe,
-        groups=names,
-        group_weights=n / max(int(n.sum()), 1),
-        group_losses=mean_losses(training, probe, codes, len(names)),
-    )
+    return described(Fitted("plain", probe), training)

@@ -1,8 +1,7 @@
-"""What a mitigation is given (rows to train on) and what it gives (a fitted probe)."""
+"""What a mitigation is given: rows to train on, and the cells they fall into."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -11,9 +10,10 @@ import polars as pl
 from pydantic import BaseModel, ValidationError
 
 from equipoise import probes
-from equipoise.errors import InvalidConfiguration, InvalidInput, InvalidTable, nearest
+from equipoise.errors import InvalidConfiguration, InvalidTable, nearest
 from equipoise.metrics import UNKNOWN
-from equipoise.tables import read_json
+
+By = Literal["label_group", "group", "label"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +28,15 @@ class Training:
         Labels ``(n,)``.
     groups
         Group of each row ``(n,)``, ``"unknown"`` where it is not known.
+    patients
+        Code of the patient of each row ``(n,)``: what is split is split by patient. None: each
+        row is a patient of its own.
     """
 
     x: probes.Embeddings
     y: npt.NDArray[np.bool_]
     groups: npt.NDArray[np.str_]
+    patients: npt.NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         lengths = (len(self.x), len(self.y), len(self.groups))
@@ -41,46 +45,18 @@ class Training:
                 f"training rows: {lengths[0]} embeddings, {lengths[1]} labels, {lengths[2]} "
                 "groups; expected as many of each"
             )
-
-
-@dataclass(frozen=True, slots=True)
-class Fitted:
-    """A probe and how it came to be.
-
-    Parameters
-    ----------
-    mitigation
-        What fitted it.
-    probe
-        The probe.
-    groups
-        The groups or cells that were weighed, in the order of the arrays below.
-    group_weights
-        The weight of each in the objective ``(g,)``; they add up to 1.
-    group_losses
-        The mean log loss of each on the training rows ``(g,)``.
-    gap
-        By how much the objective may exceed its minimum, at most (nats).
-    needs_group_at_test
-        Whether a score needs the group of the patient.
-    """
-
-    mitigation: str
-    probe: probes.LogisticProbe
-    groups: tuple[str, ...]
-    group_weights: npt.NDArray[np.float64]
-    group_losses: npt.NDArray[np.float64]
-    gap: float = 0.0
-    needs_group_at_test: Literal[False] = False
-
-    @property
-    def converged(self) -> bool:
-        """Whether the solver came to the minimum it was asked for."""
-        return self.probe.converged
+        if self.patients is not None and len(self.patients) != len(self.y):
+            raise InvalidTable(
+                f"training rows: {len(self.patients)} patients for {len(self.y)} rows; expected "
+                "one each"
+            )
 
 
 def assessed(
-    x: probes.Embeddings, labels: pl.Series, groups: Sequence[str] | npt.NDArray[np.str_]
+    x: probes.Embeddings,
+    labels: pl.Series,
+    groups: Sequence[str] | npt.NDArray[np.str_],
+    patients: npt.NDArray[np.int64] | None = None,
 ) -> Training:
     """Return the rows whose label is assessed.
 
@@ -92,6 +68,8 @@ def assessed(
         Boolean ``(n,)``; null = not assessed, left out.
     groups
         Group of each row ``(n,)``.
+    patients
+        Code of the patient of each row ``(n,)``, if it is known.
 
     Examples
     --------
@@ -101,22 +79,21 @@ def assessed(
     """
     known = labels.is_not_null().to_numpy()
     truth = labels.fill_null(value=False).to_numpy().astype(bool)
-    return Training(x[known], truth[known], np.asarray(groups, dtype=np.str_)[known])
+    whose = None if patients is None else patients[known]
+    return Training(x[known], truth[known], np.asarray(groups, dtype=np.str_)[known], whose)
 
 
-def cells(
-    training: Training, by: Literal["label_group", "group"]
-) -> tuple[tuple[str, ...], npt.NDArray[np.int64]]:
-    """Return the groups or label × group cells that occur, and the one of each row.
+def cells(training: Training, by: By) -> tuple[tuple[str, ...], npt.NDArray[np.int64]]:
+    """Return the labels, groups or label × group cells that occur, and the one of each row.
 
-    Rows of unknown group belong to none: they have -1.
+    Rows of unknown group belong to no group and no cell: they have -1. Their label is known.
 
     Parameters
     ----------
     training
         The rows.
     by
-        Cells of label and group, or groups alone.
+        Cells of label and group, groups alone, or labels alone.
 
     Examples
     --------
@@ -125,13 +102,87 @@ def cells(
     >>> names, codes.tolist()
     (('negative|F', 'positive|F'), [1, 0, -1])
     """
-    labels = np.where(training.y, "positive|", "negative|")
-    names = training.groups if by == "group" else np.char.add(labels, training.groups)
+    labels = np.where(training.y, "positive", "negative")
     known = training.groups != UNKNOWN
+    if by == "label":
+        names, known = labels, np.ones(len(labels), dtype=bool)
+    elif by == "group":
+        names = training.groups
+    else:
+        names = np.char.add(np.char.add(labels, "|"), training.groups)
     found, codes = np.unique(names[known], return_inverse=True)
     place = np.full(len(names), -1, dtype=np.int64)
     place[known] = codes
     return tuple(str(name) for name in found), place
+
+
+def checked(training: Training, penalty: float) -> None:
+    """Refuse rows that no probe can be fitted on, before any work is done on them.
+
+    Raises
+    ------
+    InvalidTable
+        If an embedding is NaN, or one label occurs only.
+    InvalidConfiguration
+        If the penalty is not above 0.
+
+    Examples
+    --------
+    >>> checked(Training(np.eye(2), np.array([True, True]), np.array(["F", "M"])), 1.0)
+    Traceback (most recent call last):
+        ...
+    equipoise.errors.InvalidTable: labels: all 2 are positive; expected both kinds to train on
+    """
+    if not (np.isfinite(penalty) and penalty > 0):
+        raise InvalidConfiguration(f"probe: penalty {penalty}; expected a number above 0")
+    probes.check_embeddings(training.x)
+    probes.check_labels(training.y, np.ones(len(training.y)))
+
+
+def grouped(
+    training: Training, mitigation: str, *, labels: Literal["any", "both"] = "any"
+) -> tuple[tuple[str, ...], npt.NDArray[np.int64]]:
+    """Return the groups and the one of each row, once they are seen to be two or more.
+
+    Parameters
+    ----------
+    training
+        The rows; those of unknown group have -1.
+    mitigation
+        Which needs them, for the message.
+    labels
+        *both*: each group must have both labels.
+
+    Raises
+    ------
+    InvalidTable
+        If fewer than two groups are known, or one has one label where it needs both.
+
+    Examples
+    --------
+    >>> grouped(Training(np.eye(2), np.array([True, False]), np.array(["F", "F"])), "leace")
+    Traceback (most recent call last):
+        ...
+    equipoise.errors.InvalidTable: leace: the only known group is 'F'; expected two or more
+    """
+    names, codes = cells(training, "group")
+    if len(names) < 2:
+        found = f"the only known group is '{names[0]}'" if names else "no row's group is known"
+        raise InvalidTable(
+            f"{mitigation}: {found}; expected two or more",
+            hint="name in group_by an attribute with at least two levels among the training rows",
+        )
+    if labels == "both":
+        for place, name in enumerate(names):
+            truth = training.y[codes == place]
+            if truth.all() or not truth.any():
+                kind = "positives" if truth.all() else "negatives"
+                raise InvalidTable(
+                    f"{mitigation}: group '{name}' has only {kind} among its {len(truth)} "
+                    "training rows; expected both labels",
+                    hint="join it with another level, or call its level 'unknown'",
+                )
+    return names, codes
 
 
 def joined_groups(cohort: pl.DataFrame, by: Sequence[str]) -> list[str]:
@@ -171,6 +222,28 @@ def joined_groups(cohort: pl.DataFrame, by: Sequence[str]) -> list[str]:
     return [str(name) for name in cohort.select(group=text)["group"]]
 
 
+def mean_losses(
+    truth: npt.NDArray[np.bool_],
+    scores: npt.NDArray[np.float64],
+    codes: npt.NDArray[np.int64],
+    n: int,
+) -> npt.NDArray[np.float64]:
+    """Return the mean log loss (nats) of each of `n` groups; rows of code -1 are in none.
+
+    Examples
+    --------
+    >>> truth, half = np.array([True, False]), np.full(2, 0.5)
+    >>> mean_losses(truth, half, np.array([0, -1]), 1).round(3).tolist()
+    [0.693]
+    """
+    tiny = np.finfo(np.float64).tiny
+    right = np.where(truth, scores, 1.0 - scores)
+    loss = -np.log(np.maximum(right, tiny))
+    inside = codes >= 0
+    total = np.bincount(codes[inside], weights=loss[inside], minlength=n)
+    return np.asarray(total / np.bincount(codes[inside], minlength=n), dtype=np.float64)
+
+
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -204,113 +277,3 @@ def parsed(model: type[Model], parameters: Mapping[str, object], mitigation: str
         raise InvalidConfiguration(
             f"mitigation {mitigation}: {first['loc'][0]}: {first['msg']} (got {first['input']!r})"
         ) from error
-
-
-def mean_losses(
-    training: Training, probe: probes.LogisticProbe, codes: npt.NDArray[np.int64], n: int
-) -> npt.NDArray[np.float64]:
-    """Return the mean log loss (nats) of each of `n` groups; rows of code -1 are in none.
-
-    Examples
-    --------
-    >>> from equipoise.mitigations import plain
-    >>> rows = Training(np.zeros((2, 1)), np.array([True, False]), np.array(["F", "M"]))
-    >>> fitted = plain.fit(rows, penalty=1.0, parameters={}, rng=np.random.default_rng(0))
-    >>> mean_losses(rows, fitted.probe, np.array([0, -1]), 1).round(3).tolist()
-    [0.693]
-    """
-    tiny = np.finfo(np.float64).tiny
-    scores = probe.scores(training.x)
-    right = np.where(training.y, scores, 1.0 - scores)
-    loss = -np.log(np.maximum(right, tiny))
-    inside = codes >= 0
-    total = np.bincount(codes[inside], weights=loss[inside], minlength=n)
-    return np.asarray(total / np.bincount(codes[inside], minlength=n), dtype=np.float64)
-
-
-def scores(fitted: Fitted, x: probes.Embeddings) -> npt.NDArray[np.float32]:
-    """Return scores as they are written, Float32: offline and in a bundle alike.
-
-    Raises
-    ------
-    InvalidTable
-        If one is no number.
-
-    Examples
-    --------
-    >>> from equipoise.mitigations import plain
-    >>> rows = Training(np.eye(2), np.array([True, False]), np.array(["F", "M"]))
-    >>> fitted = plain.fit(rows, penalty=1.0, parameters={}, rng=np.random.default_rng(0))
-    >>> scores(fitted, np.eye(2)).dtype.name
-    'float32'
-    """
-    found = fitted.probe.scores(x).astype(np.float32)
-    bad = ~np.isfinite(found)
-    if bad.any():
-        raise InvalidTable(f"scores: {bad.sum()} of {len(found)} are NaN; expected numbers")
-    return found
-
-
-def save(fitted: Fitted, path: Path) -> None:
-    """Write ``<path>.safetensors`` and ``<path>.json``.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from equipoise.mitigations import plain
-    >>> rows = Training(np.eye(2), np.array([True, False]), np.array(["F", "M"]))
-    >>> path = Path(tempfile.mkdtemp()) / "plain"
-    >>> save(plain.fit(rows, penalty=1.0, parameters={}, rng=np.random.default_rng(0)), path)
-    >>> load(path).mitigation
-    'plain'
-    """
-    more = {
-        "mitigation": fitted.mitigation,
-        "groups": list(fitted.groups),
-        "group_weights": fitted.group_weights.tolist(),
-        "group_losses": fitted.group_losses.tolist(),
-        "gap": fitted.gap,
-        "needs_group_at_test": fitted.needs_group_at_test,
-    }
-    probes.save(fitted.probe, path, more=more)
-
-
-class _Said(BaseModel):
-    """What stands beside the probe."""
-
-    mitigation: str
-    groups: tuple[str, ...]
-    group_weights: tuple[float, ...]
-    group_losses: tuple[float, ...]
-    gap: float
-
-
-def load(path: Path) -> Fitted:
-    """Return what `save` wrote.
-
-    Raises
-    ------
-    InvalidInput
-        If a file is absent, torn, or not that of a fitted mitigation.
-
-    Examples
-    --------
-    >>> load(Path("nowhere"))
-    Traceback (most recent call last):
-        ...
-    equipoise.errors.InvalidInput: nowhere.json: no such file
-    """
-    probe = probes.load(path)
-    try:
-        said = _Said.model_validate(read_json(path.with_name(path.name + ".json")))
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise InvalidInput(f"{path}.json: {first['loc'][0]}: {first['msg']}") from error
-    return Fitted(
-        mitigation=said.mitigation,
-        probe=probe,
-        groups=said.groups,
-        group_weights=np.array(said.group_weights),
-        group_losses=np.array(said.group_losses),
-        gap=said.gap,
-    )

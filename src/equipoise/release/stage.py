@@ -176,10 +176,21 @@ def _heads(material: Material) -> dict[str, Fitted | int]:
     heads: dict[str, Fitted | int] = {}
     for folder, finding in zip(folders, scored, strict=True):
         if finding in audited:
-            heads[finding] = mitigations.load(folder / material.file)
+            heads[finding] = _alone(mitigations.load(folder / material.file), material.file)
     if not heads:
         raise InvalidInput("release: no finding was both scored and audited")
     return heads
+
+
+def _alone(fitted: Fitted, file: str) -> Fitted:
+    """Refuse a probe that would have to be told whose image it scores."""
+    if fitted.needs_group_at_test:
+        raise Refused(
+            f"release: candidate '{file}' (mitigation '{fitted.mitigation}') needs the group of "
+            "the patient for every score, and a bundle is asked about images alone",
+            hint="release a candidate that needs groups for training only",
+        )
+    return fitted
 
 
 def _audited(material: Material) -> list[str]:
