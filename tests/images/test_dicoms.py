@@ -11,7 +11,7 @@ from pydicom.pixels.processing import apply_modality_lut, apply_windowing
 from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit, JPEGLosslessSV1, RLELossless
 
 from equipoise.errors import InvalidImage
-from equipoise.images import read_dicom
+from equipoise.images import dicoms, read_dicom
 from tests.images.made import dataset, dicom, encoded
 
 WINDOW = {"WindowCenter": "2048", "WindowWidth": "4096"}
@@ -295,3 +295,32 @@ def test_whatever_is_wrong_with_the_bytes_is_an_invalid_image(changes, cut):
         return
     assert np.isfinite(picture.pixels).all()
     assert picture.pixels.min() >= 0
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {},
+        {"signed": True},
+        {"bits": 16},
+        {"bits": 16, "signed": True},
+        {"HighBit": 15},
+        {"WindowCenter": 900, "WindowWidth": 700},
+        {"WindowCenter": 900, "WindowWidth": 700, "VOILUTFunction": "SIGMOID"},
+        {"RescaleSlope": "0.5", "RescaleIntercept": "-100"},
+        {"PixelPaddingValue": 7},
+        {"PixelPaddingValue": 0, "PixelPaddingRangeLimit": 900},
+        {"PhotometricInterpretation": "MONOCHROME1", "PixelPaddingValue": 7},
+        {"VOILUTSequence": [lut(100, list(range(0, 255, 5)))]},
+    ],
+)
+def test_a_large_film_worked_out_by_value_is_that_worked_out_by_pixel(monkeypatch, said):
+    rng = np.random.default_rng(3)
+    top = 1 << said.get("bits", 12)
+    values = rng.integers(0, top, (300, 280)) - (top // 2 if said.get("signed") else 0)
+    content = dicom(values, **said)
+    by_value = read_dicom(content).pixels
+    monkeypatch.setattr(dicoms, "_distinct", lambda raw: (raw, None))
+    by_pixel = read_dicom(content).pixels
+    assert len(np.unique(by_pixel)) > 10
+    np.testing.assert_array_equal(by_value, by_pixel)

@@ -123,14 +123,45 @@ def _pixels(
         return _eight_bits(raw, int(dataset.BitsStored)), []
     if photometric not in _GREY:
         raise ValueError(f"photometric interpretation {photometric!r} is not known")
-    values = stored_values(raw, dataset) if native else raw.astype(np.int64)
+    shown, codes = _distinct(raw)
+    values = stored_values(shown, dataset) if native else shown.astype(np.int64)
     ignored = padding(values, dataset)
     grey, note = shades(modality_values(values, dataset), dataset, ignored)
     if photometric == "MONOCHROME1":
         grey = 1.0 - grey
     if ignored is not None:
         grey = np.where(ignored, 0.0, grey)
-    return grey.astype(np.float32), [note] if note else []
+    found = grey.astype(np.float32)
+    return found if codes is None else _spread(found, shown, codes), [note] if note else []
+
+
+def _distinct(
+    raw: npt.NDArray[np.generic],
+) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.uint16] | npt.NDArray[np.uint8] | None]:
+    """Return the values that occur and the pixels as their codes, where that saves work.
+
+    What a pixel becomes hangs on its value and on which values there are, so that a film of
+    millions of pixels needs the standard's steps for some thousand values only.
+    """
+    if raw.dtype.itemsize > 2 or raw.dtype.kind not in "iu" or raw.size <= 1 << 16:
+        return raw, None
+    code = np.dtype(np.uint8 if raw.dtype.itemsize == 1 else np.uint16)
+    native = np.ascontiguousarray(raw.astype(raw.dtype.newbyteorder("="), copy=False))
+    codes = native.view(code)
+    there = np.zeros(1 << 8 * code.itemsize, dtype=bool)
+    there[codes] = True
+    return np.flatnonzero(there).astype(code).view(native.dtype), codes
+
+
+def _spread(
+    found: npt.NDArray[np.float32],
+    shown: npt.NDArray[np.generic],
+    codes: npt.NDArray[np.uint16] | npt.NDArray[np.uint8],
+) -> npt.NDArray[np.float32]:
+    """Return what each pixel becomes, from what each value becomes."""
+    table = np.zeros(1 << 8 * codes.dtype.itemsize, dtype=np.float32)
+    table[shown.view(codes.dtype)] = found
+    return np.asarray(np.take(table, codes, mode="wrap"), dtype=np.float32)
 
 
 def _eight_bits(colour: npt.NDArray[np.generic], bits: int) -> npt.NDArray[np.uint8]:
