@@ -13,14 +13,11 @@ import numpy.typing as npt
 
 from equipoise.errors import InvalidTable
 from equipoise.probes.descent import Ends, descend
-from equipoise.probes.fits import Columns, Fits
+from equipoise.probes.fits import Columns, Fits, standardisation
 from equipoise.probes.parts import Part, local
 from equipoise.probes.preconditioner import Preconditioner
 from equipoise.probes.sums import Access, Grams, Integers, Moments, Points, Reals
 
-_NEGLIGIBLE = 1e-6
-_NOISE = 1e-7
-_FAR = 4.0
 _ROWS_PER_COLUMN = 16
 _BYTES = 5e8
 
@@ -32,7 +29,6 @@ class _Ground:
     access: Access
     columns: Columns
     centre: Reals
-    subtract: bool
     moments: Moments
     mean: Reals
     scale: Reals
@@ -43,13 +39,12 @@ class _Ground:
         three = flat.reshape(len(which), c, -1)
         return Points(
             centre=self.centre,
-            subtract=self.subtract,
             slopes=three[:, :, :-1],
             offsets=three[:, :, -1],
             label=self.columns.label[which],
             pattern=self.columns.pattern[which],
             total=self.moments.total,
-            n_groups=len(self.moments.mass),
+            n_groups=self.access.n_groups,
         )
 
     def among(self, which: Integers) -> "_Ground":
@@ -88,8 +83,8 @@ def fit_batch(
     classes
         Of the labels; two give a single function, the log odds of class 1.
     tolerance
-        A fit ends when no entry of its gradient exceeds this. Sums of float32 leave about 1e-8
-        of noise in a gradient, of float64 1e-16.
+        A fit ends when no entry of its gradient exceeds this. Rows of float32 leave noise in a
+        gradient, 1e-8 to some 1e-7 where weights are large; rows of float64 leave none to speak of.
     passes
         Over the data, at most. What has not converged by then is said by `Fits.failures`.
     start
@@ -111,7 +106,7 @@ def fit_batch(
     >>> same = np.zeros(2, int)
     >>> fits = fit_batch(part, Columns(same, same, np.array([0.1, 10.0])))
     >>> fits.converged.tolist(), fits.weights[:, 0, 0].round(2).tolist()
-    ([True, True], [0.66, 0.04])
+    ([True, True], [0.67, 0.02])
     """
     if isinstance(data, Part):
         data = [data]
@@ -146,18 +141,17 @@ def _surveyed(access: Access, columns: Columns) -> _Ground:
     if not taken.rows:
         raise InvalidTable("labels: none to train on; expected both kinds")
     centre = taken.linear / taken.rows
-    spread = np.sqrt(np.maximum(taken.square / taken.rows - centre**2, 0.0))
     moments = access.moments(centre)
     columns.check(moments.classes.shape[1], len(moments.total))
     check_classes(moments, columns)
-    mean, scale = standardisation(moments, centre)
+    weight = np.maximum(moments.total, np.finfo(float).tiny)[:, None]
+    mean, scale = standardisation(moments.linear / weight, moments.square / weight, centre)
     most = _ROWS_PER_COLUMN * (len(centre) + 1)
     stride = np.maximum(1, -(-moments.sizes // most))
     return _Ground(
         access=access,
         columns=columns,
         centre=centre,
-        subtract=bool((np.abs(centre) > _FAR * spread).any()),
         moments=moments,
         mean=mean[columns.pattern],
         scale=scale[columns.pattern],
@@ -192,19 +186,6 @@ def check_classes(moments: Moments, columns: Columns) -> None:
         )
 
 
-def standardisation(moments: Moments, centre: Reals) -> tuple[Reals, Reals]:
-    """Return mean and scale of each pattern ``(patterns, d)``; a constant column has scale 1."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        shift = moments.linear / moments.total[:, None]
-        around = moments.square / moments.total[:, None]
-    mean = centre + shift
-    scale = np.sqrt(np.maximum(around - shift**2, 0.0))
-    # float32 noise in a constant column must not be blown up to unit variance
-    scale[scale <= _NEGLIGIBLE * np.abs(mean)] = 1.0
-    scale[(scale <= _NOISE * np.sqrt(around)) | (scale == 0.0)] = 1.0
-    return mean, scale
-
-
 def _prevalence(ground: _Ground, c: int) -> Reals:
     """Start where nothing but the prevalence is known ``(k, c, d + 1)``."""
     columns = ground.columns
@@ -228,7 +209,7 @@ def _descended(ground: _Ground, begin: Reals, *, tolerance: float, passes: int) 
     k, c, m = begin.shape
     ridge = np.zeros((k, m))
     ridge[:, :-1] = ground.columns.penalty[:, None] * ground.scale**2
-    share = ground.moments.mass / np.maximum(ground.moments.total, 1e-300)
+    share = ground.moments.mass / np.maximum(ground.moments.total, np.finfo(float).tiny)
     inverse = Preconditioner(ground.grams, ridge, share[:, ground.columns.pattern], c)
 
     def evaluate(flat: Reals, which: Integers) -> tuple[Reals, Reals]:

@@ -24,6 +24,7 @@ _DECREASE = 1e-4
 _CURVATURE = 0.9
 _NOISE = 1e-6
 _FURTHEST = 8.0
+_FAR = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ class _State:
     yields: Reals
     inverse: Reals
     kept: Integers
+    size: Reals
     direction: Reals
     fall: Reals
     trial: Reals
@@ -149,6 +151,7 @@ def _begun(point: Reals, value: Reals, gradient: Reals, norm: Reals) -> _State:
         yields=steps.copy(),
         inverse=np.zeros((_MEMORY, k)),
         kept=np.zeros(k, np.int64),
+        size=np.ones(k),
         direction=np.zeros((k, m)),
         fall=np.zeros(k),
         trial=np.ones(k),
@@ -210,6 +213,7 @@ def _aim(state: _State, which: Integers, precondition: Precondition) -> None:
     """Set direction and first trial by the two loops of L-BFGS."""
     if not len(which):
         return
+    _resize(state, which, precondition)
     direction = -_inverted(state, which, precondition)
     fall = (direction * state.gradient[which]).sum(axis=1)
     lost = ~(fall < 0)
@@ -222,6 +226,18 @@ def _aim(state: _State, which: Integers, precondition: Precondition) -> None:
     state.trials[which] = 0
 
 
+def _resize(state: _State, which: Integers, precondition: Precondition) -> None:
+    """Size the preconditioner by the last step where that step was much longer or shorter than 1."""
+    trial = state.trial[which]
+    far = which[((trial > _FAR) | (trial < 1.0 / _FAR)) & (state.kept[which] > 0)]
+    if not len(far):
+        return
+    slot = (state.kept[far] - 1) % _MEMORY
+    gained = state.yields[slot, far]
+    curved = (gained * precondition(gained, far)).sum(axis=1)
+    state.size[far] = 1.0 / (state.inverse[slot, far] * curved)
+
+
 def _inverted(state: _State, which: Integers, precondition: Precondition) -> Reals:
     vector = state.gradient[which].copy()
     kept = state.kept[which]
@@ -232,7 +248,7 @@ def _inverted(state: _State, which: Integers, precondition: Precondition) -> Rea
         weight = np.where(back < kept, state.inverse[slot, which], 0.0)
         shares[back] = weight * (state.steps[slot, which] * vector).sum(axis=1)
         vector -= shares[back][:, None] * state.yields[slot, which]
-    vector = precondition(vector, which)
+    vector = precondition(vector, which) * state.size[which, None]
     for back in reversed(range(most)):
         slot = slots[back]
         weight = np.where(back < kept, state.inverse[slot, which], 0.0)

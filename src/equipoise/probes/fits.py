@@ -1,5 +1,4 @@
-"""What a batch is asked for and what it gives: columns, and probes with how closely each is solved.
-"""
+"""What a batch is asked for, and what it gives: probes with how closely each is solved."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +12,8 @@ from equipoise.probes.sums import Integers, Reals
 
 _BLOCK = 8192
 _CONVERGED = 1e-6
+_NEGLIGIBLE = 1e-6
+_NOISE = 1e-7
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +139,7 @@ class Fits:
         return [
             f"column {self.columns.name(at)}: gradient norm {self.gradient_norm[at]:.1e} after "
             f"{self.passes[at]} passes; expected at most {self.tolerance:.1e}"
-            for at in np.flatnonzero(~self.converged)
+            for at in map(int, np.flatnonzero(~self.converged))
         ]
 
     def outputs(self, x: Embeddings) -> Reals:
@@ -188,3 +189,27 @@ class Fits:
             gradient_norm=norm,
             converged=norm <= _CONVERGED,
         )
+
+
+def standardisation(shift: Reals, around: Reals, centre: Reals) -> tuple[Reals, Reals]:
+    """Return mean and scale ``(…, d)``; a constant column has scale 1, as in `standard`.
+
+    Parameters
+    ----------
+    shift, around
+        Weighted means of the rows and of their squares about `centre` ``(…, d)``.
+    centre
+        ``(d,)``.
+
+    Examples
+    --------
+    >>> mean, scale = standardisation(np.array([[1.0, 0.0]]), np.array([[5.0, 0.0]]), np.ones(2))
+    >>> mean.tolist(), scale.tolist()
+    ([[2.0, 1.0]], [[2.0, 1.0]])
+    """
+    mean = centre + shift
+    scale = np.sqrt(np.maximum(around - shift**2, 0.0))
+    # float32 noise in a constant column must not be blown up to unit variance
+    scale[scale <= _NEGLIGIBLE * np.abs(mean)] = 1.0
+    scale[(scale <= _NOISE * np.sqrt(around)) | (scale == 0.0)] = 1.0
+    return mean, scale

@@ -119,6 +119,7 @@ def local(parts: Sequence[Part], *, classes: int = 2) -> Access:
     n_groups = 1 + max(int(one.groups.max(initial=0)) for one in parts)
     weighed = partial(moments, classes=classes, n_groups=n_groups)
     return Access(
+        n_groups=n_groups,
         sample=lambda: reduce(_add, map(sample, parts)),
         moments=lambda centre: reduce(_add, (weighed(one, centre) for one in parts)),
         grams=lambda centre, stride: reduce(_add, (grams(one, centre, stride) for one in parts)),
@@ -131,7 +132,7 @@ def _add(one: _Kind, other: _Kind) -> _Kind:
 
 
 def sample(part: Part) -> Sample:
-    """Return plain sums of at most some 4,096 rows, evenly spaced.
+    """Return the plain sum of at most some 4,096 rows, evenly spaced.
 
     Examples
     --------
@@ -142,7 +143,7 @@ def sample(part: Part) -> Sample:
     rows = part.x[:: max(1, len(part.x) // _SAMPLED)].astype(np.float64)
     if not np.isfinite(rows).all():
         _refuse(part.x)
-    return Sample(len(rows), rows.sum(axis=0), (rows**2).sum(axis=0))
+    return Sample(len(rows), rows.sum(axis=0))
 
 
 def moments(part: Part, centre: Reals, *, classes: int, n_groups: int) -> Moments:
@@ -167,7 +168,8 @@ def moments(part: Part, centre: Reals, *, classes: int, n_groups: int) -> Moment
         stop = start + _BLOCK
         weights = part.weights[start:stop].astype(np.float64)
         rows = part.x[start:stop] - centre
-        added = weights.T @ rows
+        with np.errstate(over="ignore", invalid="ignore"):
+            added = weights.T @ rows
         if not np.isfinite(added).all():
             _refuse(part.x)
         linear += added
@@ -184,7 +186,7 @@ def moments(part: Part, centre: Reals, *, classes: int, n_groups: int) -> Moment
 
 
 def _check_codes(labels: npt.NDArray[np.generic], weights: Reals, classes: int) -> None:
-    high = labels.max(initial=0, where=(weights > 0).any(axis=1)[:, None])
+    high = labels.max(initial=0, where=(weights > 0).any(axis=1, keepdims=True))
     if high >= classes:
         raise InvalidTable(f"labels: found class {high}; expected 0 to {classes - 1}")
 
@@ -207,7 +209,12 @@ def grams(part: Part, centre: Reals, stride: Integers) -> Grams:
     centre
         ``(d,)``, subtracted before anything is multiplied.
     stride
-        ``(groups,)``: of a group every so many rows are taken; 1 is all, and exact.
+        ``(groups,)``: of a group every so many rows are taken; 1 is all.
+
+    Raises
+    ------
+    InvalidTable
+        If a row that is taken holds NaN or infinity.
 
     Examples
     --------
@@ -219,6 +226,7 @@ def grams(part: Part, centre: Reals, stride: Integers) -> Grams:
     sizes = np.zeros(n_groups, np.int64)
     second = np.zeros((n_groups, d + 1, d + 1))
     cross = np.zeros((n_groups, part.labels.shape[1], d + 1))
+    squares = np.zeros((n_groups, part.labels.shape[1]))
     shift = centre.astype(work)
     for group in range(n_groups):
         inside = np.flatnonzero(part.groups == group)[:: int(stride[group])]
@@ -227,9 +235,14 @@ def grams(part: Part, centre: Reals, stride: Integers) -> Grams:
             taken = inside[start : start + _GATHERED]
             rows = np.ones((len(taken), d + 1), work)
             np.subtract(part.x[taken], shift, out=rows[:, :d])
-            second[group] += rows.T @ rows
-            cross[group] += part.labels[taken].T.astype(work) @ rows
-    return Grams(sizes, second, cross)
+            labels = part.labels[taken].astype(np.float64)
+            with np.errstate(over="ignore", invalid="ignore"):
+                second[group] += rows.T @ rows
+                cross[group] += labels.T.astype(work) @ rows
+            squares[group] += np.square(labels).sum(axis=0)
+        if not np.isfinite(second[group, -1]).all():
+            _refuse(part.x)
+    return Grams(sizes, second, cross, squares)
 
 
 def slopes(part: Part, points: Points) -> Slopes:
@@ -239,7 +252,7 @@ def slopes(part: Part, points: Points) -> Slopes:
     --------
     >>> part = Part(np.eye(2), np.eye(2, 1, dtype=int), np.ones((2, 1)), np.zeros(2, int))
     >>> zero = np.zeros(1, int)
-    >>> at = Points(np.zeros(2), True, np.zeros((1, 1, 2)), np.zeros((1, 1)), zero, zero,
+    >>> at = Points(np.zeros(2), np.zeros((1, 1, 2)), np.zeros((1, 1)), zero, zero,
     ...             np.array([2.0]), 1)
     >>> found = slopes(part, at)
     >>> found.loss.round(3).tolist(), found.linear.tolist()
@@ -248,18 +261,14 @@ def slopes(part: Part, points: Points) -> Slopes:
     k, c, d = points.slopes.shape
     work = _work(part.x)
     matrix = np.ascontiguousarray(points.slopes.reshape(k * c, d).T, dtype=work)
-    offset = points.offsets.ravel()
-    if not points.subtract:
-        offset = offset - points.slopes.reshape(k * c, d) @ points.centre
-    offset, centre = offset.astype(work), points.centre.astype(work)
+    offset, centre = points.offsets.ravel().astype(work), points.centre.astype(work)
     loss, level, linear = np.zeros(k), np.zeros(k * c), np.zeros((d, k * c))
     curvature = np.zeros((points.n_groups, k * c))
     losses = _logistic if c == 1 else partial(_softmax, classes=c)
     with np.errstate(over="ignore", invalid="ignore"):
         for start in range(0, len(part.x), _BLOCK):
             stop = start + _BLOCK
-            rows = part.x[start:stop].astype(work, copy=False)
-            rows = rows - centre if points.subtract else rows
+            rows = np.subtract(part.x[start:stop], centre, dtype=work)
             logit = rows @ matrix
             logit += offset
             weights = (part.weights[start:stop] / points.total).astype(work)
@@ -269,8 +278,6 @@ def slopes(part: Part, points: Points) -> Slopes:
             level += residual.sum(axis=0, dtype=np.float64)
             linear += rows.T @ residual
             curvature += _members(part.groups[start:stop], points.n_groups, work) @ bend
-    if not points.subtract:
-        linear -= np.outer(points.centre, level)
     return Slopes(
         loss,
         linear.T.reshape(k, c, d),
@@ -317,7 +324,8 @@ def _softmax(
 def _members(
     groups: npt.NDArray[np.integer], n_groups: int, work: type[np.floating]
 ) -> npt.NDArray[np.floating]:
-    return (groups == np.arange(n_groups)[:, None]).astype(work)
+    found: Floats = (groups == np.arange(n_groups)[:, None]).astype(work)
+    return found
 
 
 def _work(x: Embeddings) -> type[np.floating]:

@@ -47,7 +47,7 @@ class Preconditioner:
         self._left = np.full(k, _REFRESHES + 1)
 
     def seen(self, which: Integers, curvature: Reals) -> None:
-        """Take note of the weighted ``p (1 - p)`` ``(groups, j, c)`` at the points just evaluated."""
+        """Take note of the weighted ``p (1 - p)`` ``(groups, j, c)`` where fits now are."""
         self._seen[which] = curvature.transpose(1, 0, 2)
 
     def apply(self, gradient: Reals, which: Integers) -> Reals:
@@ -65,7 +65,8 @@ class Preconditioner:
                 found[row, function], _ = lapack.spotrs(
                     self._factors[at, function].T, right[row, function], lower=0
                 )
-        return (found * size).reshape(gradient.shape)
+        scaled: Reals = (found * size).reshape(gradient.shape)
+        return scaled
 
     def _refresh(self, which: Integers) -> None:
         change = np.abs(self._seen[which] - self._used[which]).sum(axis=(1, 2))

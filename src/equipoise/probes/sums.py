@@ -23,19 +23,18 @@ class Sums:
 
 @dataclass(frozen=True, slots=True)
 class Sample(Sums):
-    """Plain sums ``(d,)`` of some thousand rows: where the data lie, roughly.
+    """The plain sum of some thousand rows: where the data lie, roughly.
 
     Parameters
     ----------
     rows
         How many were taken.
-    linear, square
-        Sums of the rows and of their squares.
+    linear
+        Their sum ``(d,)``.
     """
 
     rows: int
     linear: Reals
-    square: Reals
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +76,14 @@ class Grams(Sums):
         ``(groups, d + 1, d + 1)``.
     cross
         With the labels' codes as numbers ``(groups, labels, d + 1)``.
+    squares
+        Of the labels' codes ``(groups, labels)``.
     """
 
     sizes: Integers
     second: Reals
     cross: Reals
+    squares: Reals
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +93,7 @@ class Points:
     Parameters
     ----------
     centre
-        ``(d,)``.
-    subtract
-        Whether rows are centred one by one, as they must be in float32 if they lie far away.
+        ``(d,)``: subtracted from each row, as what lies far from 0 loses its digits in float32.
     slopes, offsets
         ``(k, c, d)`` and ``(k, c)``: log odds are ``slopes · (x - centre) + offsets``.
     label, pattern
@@ -105,7 +105,6 @@ class Points:
     """
 
     centre: Reals
-    subtract: bool
     slopes: Reals
     offsets: Reals
     label: Integers
@@ -140,6 +139,8 @@ class Access:
 
     Parameters
     ----------
+    n_groups
+        How many groups there are over all parts.
     sample
         → `Sample`.
     moments
@@ -150,6 +151,7 @@ class Access:
         `Points` → `Slopes`.
     """
 
+    n_groups: int
     sample: Callable[[], Sample]
     moments: Callable[[Reals], Moments]
     grams: Callable[[Reals, Integers], Grams]
