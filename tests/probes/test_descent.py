@@ -21,7 +21,7 @@ def plain(gradient, which):
 
 
 def test_each_problem_ends_by_itself_and_no_later_than_alone():
-    bends = np.stack([np.full(20, 1.0), np.logspace(-2, 2, 20)])
+    bends = np.stack([np.full(20, 1.0), np.logspace(-1, 1, 20)])
     found = descend(
         quadratics(bends), plain, largest, np.zeros((2, 20)), tolerance=1e-8, passes=500
     )

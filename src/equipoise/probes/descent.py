@@ -227,7 +227,7 @@ def _aim(state: _State, which: Integers, precondition: Precondition) -> None:
 
 
 def _resize(state: _State, which: Integers, precondition: Precondition) -> None:
-    """Size the preconditioner by the last step where that step was much longer or shorter than 1."""
+    """Size the preconditioner by the last step, where that was much longer or shorter than 1."""
     trial = state.trial[which]
     far = which[((trial > _FAR) | (trial < 1.0 / _FAR)) & (state.kept[which] > 0)]
     if not len(far):
