@@ -29,7 +29,8 @@ class Candidate(BaseModel):
 
     name: str = Field(pattern=_NAME, description="what it is called, in file names too")
     mitigation: str = Field(
-        description="plain, reweighting, group_dro, or your own module:function"
+        description="one of docs/mitigations.md, as plain, reweighting, group_dro, or your own "
+        "module:function"
     )
     parameters: dict[str, JsonValue] = Field(default={}, description="those of the mitigation")
 
