@@ -181,7 +181,11 @@ def lines_of(one: Set) -> list[str]:
             operating_points=({"p": POINT}, {"p": POINT}),
             options=options,
         )
-        lines += [_line(one, name, row) for row in compared.iter_rows(named=True)]
+        lines += [
+            _line(one, name, row)
+            for row in compared.iter_rows(named=True)
+            if row["contrast"] or not any(row[key] for key in BY)
+        ]
         lines.append(
             f"| {one.finding} | {name} | cosine to float32 | everybody | least, mean | "
             f"{cosine.min():.5f} | {cosine.mean():.6f} |"

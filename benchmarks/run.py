@@ -287,6 +287,18 @@ _PRECISION = (
 )
 
 
+def solver() -> list[str]:
+    """Return probes by the batch beside scikit-learn."""
+    million = "--million", "--folder", tempfile.gettempdir()
+    return ["## Probes by the batch", "", _SOLVER, "", *_printed("solver.py", *million)]
+
+
+_SOLVER = (
+    "One thread each, CPU seconds; made embeddings, float32. scikit-learn's rows are standardised "
+    "beforehand, which is not counted; its lbfgs has its default tolerance."
+)
+
+
 SECTIONS: dict[str, Callable[[], list[str]]] = {
     "starts": starts,
     "pieces": pieces,
@@ -302,6 +314,7 @@ SECTIONS: dict[str, Callable[[], list[str]]] = {
     "parts": parts,
     "pretraining": pretraining,
     "serving": serving,
+    "solver": solver,
     "encoders": encoders,
     "embedding": embedding,
     "precision": precision,

@@ -7,7 +7,20 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
 from equipoise.errors import InvalidConfiguration, InvalidTable
+<<<<<<< HEAD
 from equipoise.probes import Columns, Part, fit_batch, fit_logistic
+=======
+from equipoise.probes import (
+    Access,
+    Columns,
+    Part,
+    fit_batch,
+    fit_logistic,
+    fit_ridge,
+    gather,
+    local,
+)
+>>>>>>> solver
 from tests.probes.made import batch, logistic_gradient, rows, standardised
 
 
@@ -196,17 +209,46 @@ def test_a_constant_column_has_no_weight_and_scale_one(dtype):
     np.testing.assert_allclose(fits.weights[0, 0, :-2], plain.weights[0, 0], atol=1e-4)
 
 
+<<<<<<< HEAD
 def test_a_column_that_is_constant_where_there_is_weight_is_constant():
     x, y, _ = rows(n=200)
     site = (np.arange(200) % 2)[:, None] * 3.0
     inside = site[:, 0] > 0
     part = simple(np.hstack([x, site]).astype(np.float32), y[:, 0], inside * 1.0)
+=======
+@pytest.mark.parametrize("value", [0.0, 0.1, 3.0])
+def test_a_column_that_is_constant_where_there_is_weight_is_constant(value):
+    x, y, rng = rows(n=3000)
+    inside = np.arange(3000) % 2 > 0
+    site = np.where(inside, value, 7.3)[:, None]
+    weights = inside * rng.uniform(0.1, 3.0, 3000)
+    part = simple(np.hstack([x, site]).astype(np.float32), y[:, 0], weights)
+>>>>>>> solver
     fits = fit_batch(part, one(1e-3))
     assert fits.scale[0, -1] == 1.0
     assert fits.converged.all()
     assert abs(fits.weights[0, 0, -1]) < 1e-3
 
 
+<<<<<<< HEAD
+=======
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_more_rows_than_a_block_are_all_counted(dtype):
+    part, columns = batch(n=9500, d=4, dtype=dtype, findings=1)
+    fits = fit_batch(part, columns, tolerance=1e-7)
+    assert fits.converged.all()
+    for at in range(len(columns)):
+        gradient, value = logistic_gradient(fits, part, at)
+        assert np.abs(gradient).max() < 3e-7
+        assert fits.value[at] == pytest.approx(value, abs=1e-7)
+        weights = part.weights[:, columns.pattern[at]]
+        mean = np.average(part.x.astype(np.float64), axis=0, weights=weights)
+        scale = np.sqrt(np.average((part.x - mean) ** 2, axis=0, weights=weights))
+        np.testing.assert_allclose(fits.mean[at], mean, rtol=1e-12)
+        np.testing.assert_allclose(fits.scale[at], scale, rtol=1e-12)
+
+
+>>>>>>> solver
 def test_rows_far_from_zero_lose_nothing_in_float32():
     x, y, _ = rows()
     z = (x - x.mean(0)) / x.std(0)
@@ -388,3 +430,31 @@ def test_many_fits_are_taken_in_turns(monkeypatch):
     turns = fit_batch(part, columns, tolerance=1e-9)
     np.testing.assert_allclose(turns.weights, whole.weights, atol=1e-7)
     assert (turns.passes == whole.passes).all()
+<<<<<<< HEAD
+=======
+
+
+def test_sites_that_only_answer_with_sums_are_fitted_as_the_whole():
+    part, columns = batch()
+    sites = [
+        local([Part(part.x[at::3], part.labels[at::3], part.weights[at::3], part.groups[at::3])])
+        for at in range(3)
+    ]
+
+    def asked(question):
+        def answer(*words):
+            first, *rest = (getattr(site, question)(*words) for site in sites)
+            for one in rest:
+                first = first + one
+            return first
+
+        return answer
+
+    questions = ("sample", "moments", "grams", "slopes")
+    together = Access(4, *(asked(question) for question in questions))
+    a, b = (fit_batch(data, columns, tolerance=1e-9) for data in (part, together))
+    np.testing.assert_allclose(a.weights, b.weights, atol=1e-6)
+    weights = np.arange(16.0).reshape(4, 4)
+    c, d = (fit_ridge(gather(data), columns, weights) for data in (part, together))
+    np.testing.assert_allclose(c.weights, d.weights, atol=1e-9)
+>>>>>>> solver
