@@ -7,9 +7,6 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
 from equipoise.errors import InvalidConfiguration, InvalidTable
-<<<<<<< HEAD
-from equipoise.probes import Columns, Part, fit_batch, fit_logistic
-=======
 from equipoise.probes import (
     Access,
     Columns,
@@ -20,7 +17,6 @@ from equipoise.probes import (
     gather,
     local,
 )
->>>>>>> solver
 from tests.probes.made import batch, logistic_gradient, rows, standardised
 
 
@@ -209,13 +205,6 @@ def test_a_constant_column_has_no_weight_and_scale_one(dtype):
     np.testing.assert_allclose(fits.weights[0, 0, :-2], plain.weights[0, 0], atol=1e-4)
 
 
-<<<<<<< HEAD
-def test_a_column_that_is_constant_where_there_is_weight_is_constant():
-    x, y, _ = rows(n=200)
-    site = (np.arange(200) % 2)[:, None] * 3.0
-    inside = site[:, 0] > 0
-    part = simple(np.hstack([x, site]).astype(np.float32), y[:, 0], inside * 1.0)
-=======
 @pytest.mark.parametrize("value", [0.0, 0.1, 3.0])
 def test_a_column_that_is_constant_where_there_is_weight_is_constant(value):
     x, y, rng = rows(n=3000)
@@ -223,15 +212,12 @@ def test_a_column_that_is_constant_where_there_is_weight_is_constant(value):
     site = np.where(inside, value, 7.3)[:, None]
     weights = inside * rng.uniform(0.1, 3.0, 3000)
     part = simple(np.hstack([x, site]).astype(np.float32), y[:, 0], weights)
->>>>>>> solver
     fits = fit_batch(part, one(1e-3))
     assert fits.scale[0, -1] == 1.0
     assert fits.converged.all()
     assert abs(fits.weights[0, 0, -1]) < 1e-3
 
 
-<<<<<<< HEAD
-=======
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_more_rows_than_a_block_are_all_counted(dtype):
     part, columns = batch(n=9500, d=4, dtype=dtype, findings=1)
@@ -248,7 +234,6 @@ def test_more_rows_than_a_block_are_all_counted(dtype):
         np.testing.assert_allclose(fits.scale[at], scale, rtol=1e-12)
 
 
->>>>>>> solver
 def test_rows_far_from_zero_lose_nothing_in_float32():
     x, y, _ = rows()
     z = (x - x.mean(0)) / x.std(0)
@@ -430,8 +415,6 @@ def test_many_fits_are_taken_in_turns(monkeypatch):
     turns = fit_batch(part, columns, tolerance=1e-9)
     np.testing.assert_allclose(turns.weights, whole.weights, atol=1e-7)
     assert (turns.passes == whole.passes).all()
-<<<<<<< HEAD
-=======
 
 
 def test_sites_that_only_answer_with_sums_are_fitted_as_the_whole():
@@ -457,4 +440,3 @@ def test_sites_that_only_answer_with_sums_are_fitted_as_the_whole():
     weights = np.arange(16.0).reshape(4, 4)
     c, d = (fit_ridge(gather(data), columns, weights) for data in (part, together))
     np.testing.assert_allclose(c.weights, d.weights, atol=1e-9)
->>>>>>> solver

@@ -24,14 +24,9 @@ def columns_of(labels=3, patterns=2, penalties=(1e-3, 1.0)):
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-<<<<<<< HEAD
-def test_it_is_the_closed_form_and_that_of_scikit_learn(dtype):
-    part, rng = grouped(dtype=dtype)
-=======
 @pytest.mark.parametrize("n", [300, 20_000])
 def test_it_is_the_closed_form_and_that_of_scikit_learn(dtype, n):
     part, rng = grouped(n, dtype=dtype)
->>>>>>> solver
     weights = rng.uniform(0.1, 3.0, (2, 4))
     columns = columns_of()
     fits = fit_ridge(gather(part), columns, weights)

@@ -13,21 +13,14 @@ import numpy.typing as npt
 
 from equipoise.errors import InvalidTable
 from equipoise.probes.descent import Ends, descend
-<<<<<<< HEAD
-from equipoise.probes.fits import Columns, Fits, standardisation
-=======
 from equipoise.probes.fits import Columns, Fits, Flags, standardisation
->>>>>>> solver
 from equipoise.probes.parts import Part, local
 from equipoise.probes.preconditioner import Preconditioner
 from equipoise.probes.sums import Access, Grams, Integers, Moments, Points, Reals
 
 _ROWS_PER_COLUMN = 16
 _BYTES = 5e8
-<<<<<<< HEAD
-=======
 _PINNED = 1e12
->>>>>>> solver
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +33,7 @@ class _Ground:
     moments: Moments
     mean: Reals
     scale: Reals
-<<<<<<< HEAD
-=======
     constant: Flags
->>>>>>> solver
     grams: Grams
 
     def points(self, flat: Reals, which: Integers, c: int) -> Points:
@@ -68,9 +58,6 @@ class _Ground:
             columns.penalty[which],
             [names[at] for at in which] if names else [],
         )
-<<<<<<< HEAD
-        return replace(self, columns=chosen, mean=self.mean[which], scale=self.scale[which])
-=======
         return replace(
             self,
             columns=chosen,
@@ -78,7 +65,6 @@ class _Ground:
             scale=self.scale[which],
             constant=self.constant[which],
         )
->>>>>>> solver
 
 
 def fit_batch(
@@ -94,12 +80,8 @@ def fit_batch(
 
     Each minimises the weighted mean log loss + ``penalty / 2 · |w|²`` over the weights w of the
     embeddings, standardised by their weighted mean and standard deviation; intercepts are not
-<<<<<<< HEAD
-    penalised. With more than two classes each has weights of its own, all penalised.
-=======
     penalised. With more than two classes each has weights of its own, all penalised. An embedding's
     column that is constant to rounding has weight 0.
->>>>>>> solver
 
     Parameters
     ----------
@@ -172,12 +154,8 @@ def _surveyed(access: Access, columns: Columns) -> _Ground:
     columns.check(moments.classes.shape[1], len(moments.total))
     check_classes(moments, columns)
     weight = np.maximum(moments.total, np.finfo(float).tiny)[:, None]
-<<<<<<< HEAD
-    mean, scale = standardisation(moments.linear / weight, moments.square / weight, centre)
-=======
     shift, around = moments.linear / weight, moments.square / weight
     mean, scale, constant = standardisation(shift, around, centre)
->>>>>>> solver
     most = _ROWS_PER_COLUMN * (len(centre) + 1)
     stride = np.maximum(1, -(-moments.sizes // most))
     return _Ground(
@@ -187,10 +165,7 @@ def _surveyed(access: Access, columns: Columns) -> _Ground:
         moments=moments,
         mean=mean[columns.pattern],
         scale=scale[columns.pattern],
-<<<<<<< HEAD
-=======
         constant=constant[columns.pattern],
->>>>>>> solver
         grams=access.grams(centre, stride),
     )
 
@@ -245,26 +220,18 @@ def _descended(ground: _Ground, begin: Reals, *, tolerance: float, passes: int) 
     k, c, m = begin.shape
     ridge = np.zeros((k, m))
     ridge[:, :-1] = ground.columns.penalty[:, None] * ground.scale**2
-<<<<<<< HEAD
-    share = ground.moments.mass / np.maximum(ground.moments.total, np.finfo(float).tiny)
-    inverse = Preconditioner(ground.grams, ridge, share[:, ground.columns.pattern], c)
-=======
     # A constant column's weight is 0 at the minimum, and is kept there: among all rows of its
     # group it may vary, and mislead the preconditioner.
     free = np.ones((k, 1, m))
     free[:, 0, :-1] = ~ground.constant
     inverse = Preconditioner(ground.grams, ridge + _PINNED * (1.0 - free[:, 0]), c)
->>>>>>> solver
 
     def evaluate(flat: Reals, which: Integers) -> tuple[Reals, Reals]:
         found = ground.access.slopes(ground.points(flat, which, c))
         three, pull = flat.reshape(len(which), c, m), ridge[which][:, None, :]
         inverse.seen(which, found.curvature)
         gradient = np.concatenate([found.linear, found.level[:, :, None]], axis=2) + pull * three
-<<<<<<< HEAD
-=======
         gradient *= free[which]
->>>>>>> solver
         value = found.loss + 0.5 * (pull * three**2).sum(axis=(1, 2))
         return value, gradient.reshape(len(which), c * m)
 
@@ -272,22 +239,14 @@ def _descended(ground: _Ground, begin: Reals, *, tolerance: float, passes: int) 
         three = gradient.reshape(len(which), c, m)
         shift, scale = ground.mean[which] - ground.centre, ground.scale[which]
         slopes = (three[:, :, :-1] - three[:, :, -1:] * shift[:, None, :]) / scale[:, None, :]
-<<<<<<< HEAD
-=======
         slopes = slopes * free[which, :, :-1]
->>>>>>> solver
         both = np.maximum(np.abs(slopes).max(axis=2, initial=0.0), np.abs(three[:, :, -1]))
         largest: npt.NDArray[np.float64] = both.max(axis=1)
         return largest
 
-<<<<<<< HEAD
-    flat = begin.reshape(k, c * m)
-    return descend(evaluate, inverse.apply, norm, flat, tolerance=tolerance, passes=passes)
-=======
     def bent(gradient: Reals, which: Integers) -> Reals:
         step = inverse.apply(gradient, which).reshape(len(which), c, m) * free[which]
         return step.reshape(gradient.shape)
 
     flat = (begin * free).reshape(k, c * m)
     return descend(evaluate, bent, norm, flat, tolerance=tolerance, passes=passes)
->>>>>>> solver

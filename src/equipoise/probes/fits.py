@@ -10,11 +10,8 @@ from equipoise.errors import InvalidConfiguration, InvalidTable
 from equipoise.probes.logistic import Embeddings, LogisticProbe, check_embeddings
 from equipoise.probes.sums import Integers, Reals
 
-<<<<<<< HEAD
-=======
 Flags = npt.NDArray[np.bool_]
 
->>>>>>> solver
 _BLOCK = 8192
 _CONVERGED = 1e-6
 _NEGLIGIBLE = 1e-6
@@ -114,13 +111,8 @@ class Fits:
     value
         Of the objective ``(k,)``.
     gradient_norm
-<<<<<<< HEAD
-        Largest absolute entry of the gradient of the objective, by weights and intercept, where
-        fitting ended ``(k,)``.
-=======
         Largest absolute entry of the gradient of the objective, by intercept and the weights of
         columns that are not constant, where fitting ended ``(k,)``.
->>>>>>> solver
     passes
         Over the data ``(k,)``.
     tolerance
@@ -138,15 +130,9 @@ class Fits:
     tolerance: float
 
     @property
-<<<<<<< HEAD
-    def converged(self) -> npt.NDArray[np.bool_]:
-        """Whether each reached the tolerance ``(k,)``."""
-        found: npt.NDArray[np.bool_] = self.gradient_norm <= self.tolerance
-=======
     def converged(self) -> Flags:
         """Whether each reached the tolerance ``(k,)``."""
         found: Flags = self.gradient_norm <= self.tolerance
->>>>>>> solver
         return found
 
     @property
@@ -207,13 +193,8 @@ class Fits:
         )
 
 
-<<<<<<< HEAD
-def standardisation(shift: Reals, around: Reals, centre: Reals) -> tuple[Reals, Reals]:
-    """Return mean and scale ``(…, d)``; a constant column has scale 1, as in `standard`.
-=======
 def standardisation(shift: Reals, around: Reals, centre: Reals) -> tuple[Reals, Reals, Flags]:
     """Return mean, scale and which are constant ``(…, d)``; these have scale 1, as in `standard`.
->>>>>>> solver
 
     Parameters
     ----------
@@ -224,26 +205,14 @@ def standardisation(shift: Reals, around: Reals, centre: Reals) -> tuple[Reals, 
 
     Examples
     --------
-<<<<<<< HEAD
-    >>> mean, scale = standardisation(np.array([[1.0, 0.0]]), np.array([[5.0, 0.0]]), np.ones(2))
-    >>> mean.tolist(), scale.tolist()
-    ([[2.0, 1.0]], [[2.0, 1.0]])
-=======
     >>> mean, scale, constant = standardisation(
     ...     np.array([1.0, 0.0]), np.array([5.0, 0.0]), np.ones(2))
     >>> mean.tolist(), scale.tolist(), constant.tolist()
     ([2.0, 1.0], [2.0, 1.0], [False, True])
->>>>>>> solver
     """
     mean = centre + shift
     scale = np.sqrt(np.maximum(around - shift**2, 0.0))
     # float32 noise in a constant column must not be blown up to unit variance
-<<<<<<< HEAD
-    scale[scale <= _NEGLIGIBLE * np.abs(mean)] = 1.0
-    scale[(scale <= _NOISE * np.sqrt(around)) | (scale == 0.0)] = 1.0
-    return mean, scale
-=======
     constant = scale <= np.maximum(_NEGLIGIBLE * np.abs(mean), _NOISE * np.sqrt(around))
     scale[constant] = 1.0
     return mean, scale, constant
->>>>>>> solver

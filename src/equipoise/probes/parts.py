@@ -263,11 +263,7 @@ def slopes(part: Part, points: Points) -> Slopes:
     matrix = np.ascontiguousarray(points.slopes.reshape(k * c, d).T, dtype=work)
     offset, centre = points.offsets.ravel().astype(work), points.centre.astype(work)
     loss, level, linear = np.zeros(k), np.zeros(k * c), np.zeros((d, k * c))
-<<<<<<< HEAD
-    curvature = np.zeros((points.n_groups, k * c))
-=======
     curvature = np.zeros((points.n_groups, k * c * c))
->>>>>>> solver
     losses = _logistic if c == 1 else partial(_softmax, classes=c)
     with np.errstate(over="ignore", invalid="ignore"):
         for start in range(0, len(part.x), _BLOCK):
@@ -286,11 +282,7 @@ def slopes(part: Part, points: Points) -> Slopes:
         loss,
         linear.T.reshape(k, c, d),
         level.reshape(k, c),
-<<<<<<< HEAD
-        curvature.reshape(points.n_groups, k, c),
-=======
         curvature.reshape(points.n_groups, k, c, c),
->>>>>>> solver
     )
 
 
@@ -313,11 +305,7 @@ def _logistic(
 def _softmax(
     logit: Floats, codes: npt.NDArray[np.generic], weights: Floats, *, classes: int
 ) -> tuple[Floats, Floats, Floats]:
-<<<<<<< HEAD
-    """Return losses ``(rows, k)``, residuals and curvatures ``(rows, k · classes)``."""
-=======
     """Return losses ``(rows, k)``, residuals ``(rows, k · c)`` and curvatures, c² for each fit."""
->>>>>>> solver
     shape = logit.shape
     three = logit.reshape(len(logit), -1, classes)  # (rows, k, classes)
     three = three - three.max(axis=2, keepdims=True)
@@ -327,19 +315,12 @@ def _softmax(
     total = odds.sum(axis=2)
     lost = weights * (np.log(total) - np.take_along_axis(three, true, axis=2)[:, :, 0])
     p = odds / total[:, :, None]
-<<<<<<< HEAD
-    bend = weights[:, :, None] * p * (1.0 - p)
-    known = np.take_along_axis(p, true, axis=2) - 1.0
-    np.put_along_axis(p, true, known, axis=2)
-    return lost, (weights[:, :, None] * p).reshape(shape), bend.reshape(shape)
-=======
     share = weights[:, :, None] * p
     bend = -share[:, :, :, None] * p[:, :, None, :]  # (rows, k, classes, classes)
     np.einsum("rkcc->rkc", bend)[...] += share
     known = np.take_along_axis(p, true, axis=2) - 1.0
     np.put_along_axis(p, true, known, axis=2)
     return lost, (weights[:, :, None] * p).reshape(shape), bend.reshape(len(logit), -1)
->>>>>>> solver
 
 
 def _members(

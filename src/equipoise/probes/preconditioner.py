@@ -1,14 +1,8 @@
 """Roughly the inverse Hessian of each fit, from the Gram matrices of its groups.
 
-<<<<<<< HEAD
-Within a group the Hessian of the log loss is the group's Gram matrix, weighted by ``p (1 - p)``.
-With that weight taken as its mean over the group it is no longer exact, but one Gram matrix per
-group then serves all fits, penalties and points.
-=======
 Within a group the Hessian of the log loss is the group's Gram matrix, weighted row by row by
 ``p (1 - p)``, or for several classes by ``diag(p) - p p'``. With the group's mean of that it is no
 longer exact, but one Gram matrix per group then serves all fits, penalties and points.
->>>>>>> solver
 """
 
 import numpy as np
@@ -19,10 +13,7 @@ from equipoise.probes.sums import Grams, Integers, Reals
 _CHANGED = 0.3
 _REFRESHES = 3
 _JITTER = 1e-6
-<<<<<<< HEAD
-=======
 _FLAT = 1e-3
->>>>>>> solver
 _AT_ONCE = 8
 
 
@@ -37,46 +28,26 @@ class Preconditioner:
         Of the groups, of all rows or of some.
     ridge
         Penalty of each entry ``(k, m)``.
-<<<<<<< HEAD
-    share
-        Each group's share of a fit's weight ``(groups, k)``.
-=======
->>>>>>> solver
     c
         Functions per fit.
     """
 
-<<<<<<< HEAD
-    def __init__(self, grams: Grams, ridge: Reals, share: Reals, c: int) -> None:
-=======
     def __init__(self, grams: Grams, ridge: Reals, c: int) -> None:
->>>>>>> solver
         k, m = ridge.shape
         known = grams.sizes > 0
         unit = np.zeros(grams.second.shape, np.float32)
         unit[known] = grams.second[known] / grams.sizes[known, None, None]
         self._unit = unit.reshape(len(unit), m * m)
         self._ridge = ridge
-<<<<<<< HEAD
-        self._share = share
-        self._seen = np.repeat(0.25 * share.T[:, :, None], c, axis=2)  # (k, groups, c)
-        self._used = np.zeros((k, len(share), c))
-=======
         self._seen = np.zeros((k, len(unit), c, c))
         self._used = self._seen.copy()
         self._turn = np.zeros((k, c, c))
->>>>>>> solver
         self._factors = np.zeros((k, c, m, m), np.float32)
         self._left = np.full(k, _REFRESHES + 1)
 
     def seen(self, which: Integers, curvature: Reals) -> None:
-<<<<<<< HEAD
-        """Take note of the weighted ``p (1 - p)`` ``(groups, j, c)`` where fits now are."""
-        self._seen[which] = curvature.transpose(1, 0, 2)
-=======
         """Take note of the mean curvature of groups ``(groups, j, c, c)`` where fits now are."""
         self._seen[which] = curvature.transpose(1, 0, 2, 3)
->>>>>>> solver
 
     def apply(self, gradient: Reals, which: Integers) -> Reals:
         """Return what the inverse makes of gradients ``(j, c · m)``."""
@@ -84,12 +55,8 @@ class Preconditioner:
 
         self._refresh(which)
         _, c, m, _ = self._factors.shape
-<<<<<<< HEAD
-        three = gradient.reshape(len(which), c, m)
-=======
         turn = self._turn[which]
         three = turn.transpose(0, 2, 1) @ gradient.reshape(len(which), c, m)
->>>>>>> solver
         size = np.abs(three).max(axis=2, keepdims=True) + 1e-300
         right, found = (three / size).astype(np.float32), np.empty(three.shape)
         for row, at in enumerate(which):
@@ -98,17 +65,6 @@ class Preconditioner:
                 found[row, function], _ = lapack.spotrs(
                     self._factors[at, function].T, right[row, function], lower=0
                 )
-<<<<<<< HEAD
-        scaled: Reals = (found * size).reshape(gradient.shape)
-        return scaled
-
-    def _refresh(self, which: Integers) -> None:
-        change = np.abs(self._seen[which] - self._used[which]).sum(axis=(1, 2))
-        stale = (change > _CHANGED * self._used[which].sum(axis=(1, 2))) & (self._left[which] > 0)
-        ripe = which[stale]
-        self._left[ripe] -= 1
-        self._used[ripe] = self._seen[ripe]
-=======
         scaled: Reals = (turn @ (found * size)).reshape(gradient.shape)
         return scaled
 
@@ -120,17 +76,10 @@ class Preconditioner:
         self._left[ripe] -= 1
         self._used[ripe] = self._seen[ripe]
         bends = self._turned(ripe)
->>>>>>> solver
         c = self._factors.shape[1]
         for start in range(0, len(ripe), _AT_ONCE):
             some = ripe[start : start + _AT_ONCE]
             for function in range(c):
-<<<<<<< HEAD
-                weights = self._used[some, :, function].astype(np.float32)  # (j, groups)
-                for at, flat in zip(some, weights @ self._unit, strict=True):
-                    self._factor(int(at), function, flat)
-
-=======
                 weights = bends[start : start + _AT_ONCE, :, function].astype(np.float32)
                 for at, flat in zip(some, weights @ self._unit, strict=True):
                     self._factor(int(at), function, flat)
@@ -148,7 +97,6 @@ class Preconditioner:
         found: Reals = np.maximum(bends, floor)
         return found
 
->>>>>>> solver
     def _factor(self, at: int, function: int, flat: npt.NDArray[np.float32]) -> None:
         from scipy.linalg import lapack
 

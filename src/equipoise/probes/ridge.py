@@ -169,11 +169,7 @@ def _solved(
     from scipy.linalg import blas, lapack
 
     shift, prevalence = moments[-1, :-1].copy(), float(cross[-1])
-<<<<<<< HEAD
-    mean, scale = standardisation(shift, np.diag(moments)[:-1], centre)
-=======
     mean, scale, _ = standardisation(shift, np.diag(moments)[:-1], centre)
->>>>>>> solver
     hessian = moments[:-1, :-1] - np.multiply.outer(shift, shift)
     diagonal = np.einsum("ii->i", hessian)
     # A constant column's own rounding is no variance.

@@ -124,11 +124,7 @@ class Slopes(Sums):
     linear, level
         Derivatives by slopes ``(k, c, d)`` and offsets ``(k, c)``.
     curvature
-<<<<<<< HEAD
-        ``p (1 - p)``, weighted, by group ``(groups, k, c)``.
-=======
         By offsets twice, by group ``(groups, k, c, c)``: ``p (1 - p)``, weighted.
->>>>>>> solver
     """
 
     loss: Reals
