@@ -1,5 +1,7 @@
 """What may be asked of an experiment."""
 
+from typing import Self
+
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from equipoise.adapt import Options as Adaptation
@@ -23,7 +25,7 @@ class _Runs(BaseModel):
     level: float = Field(default=0.95, gt=0.5, lt=1, description="of the intervals, pointwise")
 
     @model_validator(mode="after")
-    def _seeds_differ(self) -> "_Asked":
+    def _seeds_differ(self) -> Self:
         twice = [seed for seed in self.seeds if self.seeds.count(seed) > 1]
         if twice:
             raise ValueError(f"seed {twice[0]} occurs twice; expected different ones")
