@@ -1,6 +1,6 @@
 """The mitigation family on phantoms with each planted bias and on both real sets.
 
-    python benchmarks/mitigations.py            # about ten minutes of two cores
+    python benchmarks/mitigations.py            # about five minutes of two cores
     python benchmarks/mitigations.py --seeds 2 --only visibility
 
 Paired differences from plain training on the same test patients, with limits that hold over all
