@@ -12,7 +12,7 @@ from equipoise.errors import InvalidTable, UnknownName
 from equipoise.metrics import Answers, Minimum, paired
 from tests.bench.made import images
 
-SIX = ("reweighting", "group_dro", "jtt")
+THREE = ("reweighting", "group_dro", "jtt")
 
 
 def asked(*names, seeds=(0, 1, 2, 3), **given):
@@ -23,7 +23,7 @@ def asked(*names, seeds=(0, 1, 2, 3), **given):
 
 @pytest.fixture(scope="module")
 def found():
-    return members(images(patients=900), asked(*SIX))
+    return members(images(patients=900), asked(*THREE))
 
 
 def one(table, **given):
@@ -82,12 +82,12 @@ def test_differences_are_paired_and_wider_than_taken_alone(found):
 
 def test_more_members_make_wider_intervals():
     made = images(patients=900)
-    few, many = members(made, asked("jtt")), members(made, asked(*SIX, "mixup", "leace"))
+    few, many = members(made, asked("jtt")), members(made, asked(*THREE, "mixup", "leace"))
     assert many["critical"][0] > few["critical"][0] > 1.96
 
 
 def test_the_same_input_gives_the_same_table_in_any_order_of_candidates(found):
-    again = members(images(patients=900), asked(*reversed(SIX)))
+    again = members(images(patients=900), asked(*reversed(THREE)))
     key = ["candidate", "metric", "quantity", "group"]
     for name in ("difference", "first", "second"):
         np.testing.assert_allclose(found.sort(key)[name], again.sort(key)[name], atol=1e-12)
