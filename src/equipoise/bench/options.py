@@ -1,12 +1,14 @@
 """What may be asked of an experiment."""
 
+from typing import Self
+
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from equipoise.adapt import Options as Adaptation
 from equipoise.metrics import Minimum
 
 
-class _Asked(BaseModel):
+class _Runs(BaseModel):
     """What every experiment is told."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -19,18 +21,31 @@ class _Asked(BaseModel):
         min_length=1,
         description="runs; each draws its patients anew, and with few of them intervals are wide",
     )
-    reference: str | None = Field(
-        default=None, description="group that the others are held against; the rest by default"
-    )
     minimum: Minimum = Field(default=Minimum(), description="what a group needs on test")
     level: float = Field(default=0.95, gt=0.5, lt=1, description="of the intervals, pointwise")
 
     @model_validator(mode="after")
-    def _seeds_differ(self) -> "_Asked":
+    def _seeds_differ(self) -> Self:
         twice = [seed for seed in self.seeds if self.seeds.count(seed) > 1]
         if twice:
             raise ValueError(f"seed {twice[0]} occurs twice; expected different ones")
         return self
+
+
+class _Asked(_Runs):
+    """What an experiment is told that holds groups against each other."""
+
+    reference: str | None = Field(
+        default=None, description="group that the others are held against; the rest by default"
+    )
+
+
+class Members(_Runs):
+    """Ways of training beside plain training."""
+
+    level: float = Field(
+        default=0.95, gt=0.5, lt=1, description="of all intervals of one finding together"
+    )
 
 
 class Labels(_Asked):
