@@ -5,7 +5,7 @@ adapter is what it acts on. One hidden layer of tanh units needs no deep-learnin
 gradient is a few products of matrices, and L-BFGS minimises it over all rows at once.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,11 +13,14 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
 from equipoise import probes
+from equipoise.mitigations.fitted import Fitted, described
 from equipoise.mitigations.matching import Discrepancy, norm_gradient, normed
-from equipoise.mitigations.rows import Training
+from equipoise.mitigations.orders import canonical
+from equipoise.mitigations.rows import Training, checked, grouped
 from equipoise.mitigations.steps import Step
 
 Reals = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
 
 _SETTLED = 1e-5
 _CONVERGED = 1e-3
@@ -33,6 +36,12 @@ class Layer(BaseModel):
     hidden: int = Field(default=16, ge=1, le=1024, description="tanh units of the adapter")
     decay: float = Field(default=1e-3, gt=0, description="L2 penalty on the adapter's weights")
     passes: int = Field(default=300, ge=1, le=10_000, description="of L-BFGS, at most")
+
+
+class Strength(Layer):
+    """How strongly groups are brought together on the adapter, beside its size and training."""
+
+    strength: float = Field(default=1.0, ge=0, description="of what holds groups together")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +109,62 @@ def adapted(
         },
     )
     return network.finished(found.x, int(found.nfev), float(np.abs(found.jac).max()))
+
+
+def held_together(
+    name: str,
+    training: Training,
+    chosen: Strength,
+    *,
+    penalty: float,
+    rng: np.random.Generator,
+    apart: Callable[[Training, Integers], Discrepancy],
+) -> Fitted:
+    """Return the fit of a member that differs from others only in what holds groups together.
+
+    Parameters
+    ----------
+    name
+        Of the member.
+    training
+        The rows; two groups or more.
+    chosen
+        Its parameters.
+    penalty
+        Of the probe, above 0.
+    rng
+        Draws what `apart` draws, then where the adapter begins.
+    apart
+        From rows in canonical order and the group of each ``(n,)``, -1 for none, to what is held
+        low on the hidden layer.
+
+    Raises
+    ------
+    InvalidTable
+        If there are not two groups, or the rows are not fit to train on.
+
+    Examples
+    --------
+    >>> from equipoise.mitigations.matching import covariance_gaps
+    >>> rng = np.random.default_rng(0)
+    >>> y, x = np.arange(80) % 2 == 0, rng.normal(size=(80, 2))
+    >>> rows = Training(x + y[:, None], y, np.where(np.arange(80) < 40, "F", "M"))
+    >>> held_together("coral", rows, Strength(), penalty=0.1, rng=rng,
+    ...               apart=lambda _, codes: covariance_gaps(codes)).mitigation
+    'coral'
+    """
+    checked(training, penalty)
+    rows = canonical(training)
+    codes = grouped(rows, name)[1]
+    found = adapted(
+        rows,
+        chosen,
+        penalty=penalty,
+        strength=chosen.strength,
+        discrepancy=apart(rows, codes),
+        rng=rng,
+    )
+    return described(Fitted(name, found.probe, features=found.features), rows)
 
 
 def adapted_by_turns(

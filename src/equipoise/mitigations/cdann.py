@@ -6,16 +6,15 @@ import numpy as np
 from pydantic import Field
 
 from equipoise import probes
-from equipoise.mitigations.adapters import Layer, adapted
+from equipoise.mitigations.adapters import Strength, held_together
 from equipoise.mitigations.adversaries import adversary
-from equipoise.mitigations.fitted import Declared, Fitted, described
-from equipoise.mitigations.orders import canonical
-from equipoise.mitigations.rows import Training, checked, grouped, parsed
+from equipoise.mitigations.fitted import Declared, Fitted
+from equipoise.mitigations.rows import Training, parsed
 
 DECLARED = Declared(shape="during", group_in_training=True)
 
 
-class Parameters(Layer):
+class Parameters(Strength):
     """How strong the adversary is, and the adapter."""
 
     strength: float = Field(default=1.0, ge=0, description="of the adversary's gain (λ)")
@@ -71,17 +70,11 @@ def fit(
     False
     """
     del start
-    chosen = parsed(Parameters, parameters, "cdann")
-    checked(training, penalty)
-    rows = canonical(training)
-    codes = grouped(rows, "cdann")[1]
-    apart = adversary(codes, [rows.y, ~rows.y])
-    found = adapted(
-        rows,
-        chosen,
+    return held_together(
+        "cdann",
+        training,
+        parsed(Parameters, parameters, "cdann"),
         penalty=penalty,
-        strength=chosen.strength,
-        discrepancy=apart,
         rng=rng,
+        apart=lambda rows, codes: adversary(codes, [rows.y, ~rows.y]),
     )
-    return described(Fitted("cdann", found.probe, features=found.features), rows)

@@ -3,22 +3,18 @@
 from collections.abc import Mapping
 
 import numpy as np
-from pydantic import Field
 
 from equipoise import probes
-from equipoise.mitigations.adapters import Layer, adapted
-from equipoise.mitigations.fitted import Declared, Fitted, described
+from equipoise.mitigations.adapters import Strength, held_together
+from equipoise.mitigations.fitted import Declared, Fitted
 from equipoise.mitigations.matching import covariance_gaps
-from equipoise.mitigations.orders import canonical
-from equipoise.mitigations.rows import Training, checked, grouped, parsed
+from equipoise.mitigations.rows import Training, parsed
 
 DECLARED = Declared(shape="during", group_in_training=True)
 
 
-class Parameters(Layer):
+class Parameters(Strength):
     """How strongly, and the adapter."""
-
-    strength: float = Field(default=1.0, ge=0, description="of the matching")
 
 
 def fit(
@@ -70,17 +66,11 @@ def fit(
     False
     """
     del start
-    chosen = parsed(Parameters, parameters, "coral")
-    checked(training, penalty)
-    rows = canonical(training)
-    codes = grouped(rows, "coral")[1]
-    apart = covariance_gaps(codes)
-    found = adapted(
-        rows,
-        chosen,
+    return held_together(
+        "coral",
+        training,
+        parsed(Parameters, parameters, "coral"),
         penalty=penalty,
-        strength=chosen.strength,
-        discrepancy=apart,
         rng=rng,
+        apart=lambda _, codes: covariance_gaps(codes),
     )
-    return described(Fitted("coral", found.probe, features=found.features), rows)

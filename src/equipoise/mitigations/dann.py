@@ -6,16 +6,15 @@ import numpy as np
 from pydantic import Field
 
 from equipoise import probes
-from equipoise.mitigations.adapters import Layer, adapted
+from equipoise.mitigations.adapters import Strength, held_together
 from equipoise.mitigations.adversaries import adversary
-from equipoise.mitigations.fitted import Declared, Fitted, described
-from equipoise.mitigations.orders import canonical
-from equipoise.mitigations.rows import Training, checked, grouped, parsed
+from equipoise.mitigations.fitted import Declared, Fitted
+from equipoise.mitigations.rows import Training, parsed
 
 DECLARED = Declared(shape="during", group_in_training=True)
 
 
-class Parameters(Layer):
+class Parameters(Strength):
     """How strong the adversary is, and the adapter."""
 
     strength: float = Field(default=1.0, ge=0, description="of the adversary's gain (λ)")
@@ -72,17 +71,11 @@ def fit(
     False
     """
     del start
-    chosen = parsed(Parameters, parameters, "dann")
-    checked(training, penalty)
-    rows = canonical(training)
-    codes = grouped(rows, "dann")[1]
-    apart = adversary(codes, [np.full(len(codes), True)])
-    found = adapted(
-        rows,
-        chosen,
+    return held_together(
+        "dann",
+        training,
+        parsed(Parameters, parameters, "dann"),
         penalty=penalty,
-        strength=chosen.strength,
-        discrepancy=apart,
         rng=rng,
+        apart=lambda _, codes: adversary(codes, [np.full(len(codes), True)]),
     )
-    return described(Fitted("dann", found.probe, features=found.features), rows)

@@ -6,19 +6,17 @@ import numpy as np
 from pydantic import Field
 
 from equipoise import probes
-from equipoise.mitigations.adapters import Layer, adapted
-from equipoise.mitigations.fitted import Declared, Fitted, described
+from equipoise.mitigations.adapters import Strength, held_together
+from equipoise.mitigations.fitted import Declared, Fitted
 from equipoise.mitigations.matching import between_groups, kernel_gaps
-from equipoise.mitigations.orders import canonical
-from equipoise.mitigations.rows import Training, checked, grouped, parsed
+from equipoise.mitigations.rows import Training, parsed
 
 DECLARED = Declared(shape="during", group_in_training=True)
 
 
-class Parameters(Layer):
+class Parameters(Strength):
     """How strongly, at which widths, and the adapter."""
 
-    strength: float = Field(default=1.0, ge=0, description="of the matching")
     bandwidths: tuple[float, ...] = Field(
         default=(0.1, 1.0, 10.0), min_length=1, description="γ of the kernels, over hidden units"
     )
@@ -76,22 +74,17 @@ def fit(
     """
     del start
     chosen = parsed(Parameters, parameters, "mmd")
-    checked(training, penalty)
-    rows = canonical(training)
-    codes = grouped(rows, "mmd")[1]
-    apart = kernel_gaps(
-        between_groups(codes),
-        chosen.hidden,
-        bandwidths=chosen.bandwidths,
-        n_features=chosen.features,
-        rng=rng,
-    )
-    found = adapted(
-        rows,
+    return held_together(
+        "mmd",
+        training,
         chosen,
         penalty=penalty,
-        strength=chosen.strength,
-        discrepancy=apart,
         rng=rng,
+        apart=lambda _, codes: kernel_gaps(
+            between_groups(codes),
+            chosen.hidden,
+            bandwidths=chosen.bandwidths,
+            n_features=chosen.features,
+            rng=rng,
+        ),
     )
-    return described(Fitted("mmd", found.probe, features=found.features), rows)
