@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from equipoise.images import Frame, decoded
+from equipoise.images import Frame, decoded, pixels_decoded
 from tests.images.made import dicom
 
 FRAME = Frame(4, 4)
@@ -62,3 +62,22 @@ def test_a_dicom_file_brings_its_header(tmp_path):
     assert one.subject["sex"] == "F"
     assert one.facts["file_bytes"] == path.stat().st_size
     assert one.pixels.shape == (4, 4)
+
+
+@pytest.mark.parametrize("form", ["files", "dicom"])
+def test_pixels_alone_are_those_of_the_whole_file(tmp_path, form):
+    paths = folder_of(tmp_path, 2)
+    if form == "dicom":
+        for path in paths:
+            path.write_bytes(
+                dicom([[0, 900], [2000, 4095]], PhotometricInterpretation="MONOCHROME1")
+            )
+    paths[1].write_bytes(b"broken")
+    paths.append(tmp_path / "absent")
+    whole = list(decoded(paths, form=form, frame=FRAME))
+    found = list(pixels_decoded(paths, form=form, frame=FRAME))
+    assert [one.failure for one in found] == [one.failure for one in whole]
+    assert [one.pixel_digest for one in found] == [one.pixel_digest for one in whole]
+    np.testing.assert_array_equal(found[0].pixels, whole[0].pixels)
+    assert found[0].digest == ""
+    assert not found[0].facts

@@ -16,7 +16,7 @@ import polars as pl
 
 from equipoise import evidence
 from equipoise.errors import InvalidTable
-from equipoise.images import Form, Frame, decoded
+from equipoise.images import Form, Frame, pixels_decoded
 from equipoise.tables import ImageCache
 
 Pixels = npt.NDArray[np.uint8]
@@ -138,7 +138,7 @@ class ImageFiles:
         shape = (self.frame.height, self.frame.width, *([3] * (self.frame.channels == 3)))
         ids, digests, left = [], [], {}
         pixels = [np.empty((0, *shape), np.uint8)]
-        found = decoded(paths, form=self.form, frame=self.frame)
+        found = pixels_decoded(paths, form=self.form, frame=self.frame)
         for image_id, one in zip(some["image_id"], found, strict=True):
             if one.pixels is None:
                 left[image_id] = one.failure or "no pixels"

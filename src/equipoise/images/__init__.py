@@ -5,7 +5,7 @@ A file becomes a `Picture`, what a reader would see on a screen, and its header 
 """
 
 from equipoise.images.ages import age_years, band
-from equipoise.images.batches import Decoded, Form, decoded
+from equipoise.images.batches import Decoded, Form, decoded, pixels_decoded
 from equipoise.images.dicoms import read_dicom
 from equipoise.images.pictures import Fit, Frame, Picture, sized, thumbnails
 from equipoise.images.rasters import RASTER_ENDINGS, read_raster
@@ -20,6 +20,7 @@ __all__ = [
     "age_years",
     "band",
     "decoded",
+    "pixels_decoded",
     "read_dicom",
     "read_raster",
     "sized",

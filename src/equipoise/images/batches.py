@@ -14,11 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from equipoise.errors import InvalidImage
-from equipoise.images.dicoms import read_dicom
+from equipoise.images.dicoms import read_dicom, read_dicom_pixels
 from equipoise.images.pictures import Frame, sized
 from equipoise.images.rasters import read_raster
 
 _READERS = {"dicom": read_dicom, "files": read_raster}
+_PIXELS_ALONE = {"dicom": read_dicom_pixels, "files": read_raster}
 _BATCH = 32
 _BATCH_BYTES = 8 << 20
 _WORTH_PROCESSES = (4000, 256 << 20)  # files, bytes: below both, starting them costs more
@@ -94,6 +95,34 @@ def decoded(
             yield from _result(*waiting.popleft())
 
 
+def pixels_decoded(paths: Sequence[Path], *, form: Form, frame: Frame) -> Iterator[Decoded]:
+    """Yield the pixels of each file, in the order of `paths`, without facts and file digest.
+
+    Pixels and their digest are those of `decoded`; for images that were taken in before.
+
+    Parameters
+    ----------
+    paths, form, frame
+        As of `decoded`.
+
+    Examples
+    --------
+    >>> [one.failure for one in
+    ...  pixels_decoded([Path("nowhere.png")], form="files", frame=Frame(2, 2))]
+    ['cannot be opened (No such file or directory)']
+    """
+    for path in paths:
+        try:
+            picture = _PIXELS_ALONE[form](path.read_bytes())
+        except OSError as error:
+            yield Decoded("", failure=f"cannot be opened ({error.strerror})")
+        except InvalidImage as error:
+            yield Decoded("", failure=str(error))
+        else:
+            pixels = sized(picture, frame)
+            yield Decoded("", pixels, pixel_digest=_digest(pixels))
+
+
 def _batches(paths: Sequence[Path], frame: Frame) -> list[Sequence[Path]]:
     size = max(1, min(_BATCH, _BATCH_BYTES // (frame.height * frame.width * frame.channels)))
     return [paths[start : start + size] for start in range(0, len(paths), size)]
@@ -134,8 +163,12 @@ def _decode_one(path: Path, form: Form, frame: Frame) -> Decoded:
     return Decoded(
         digest,
         pixels,
-        pixel_digest=hashlib.sha256(pixels.tobytes()).hexdigest(),
+        pixel_digest=_digest(pixels),
         facts=dict(picture.facts),
         subject=dict(picture.subject),
         notes=picture.notes,
     )
+
+
+def _digest(pixels: npt.NDArray[np.uint8]) -> str:
+    return hashlib.sha256(pixels.tobytes()).hexdigest()

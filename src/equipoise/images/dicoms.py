@@ -68,13 +68,49 @@ def read_dicom(content: bytes, *, most_pixels: int | None = None) -> Picture:
     """
     with recorded() as caught:
         dataset = _dataset(content, most_pixels)
+        pixels, notes = _decoded(dataset)
         try:
-            pixels, notes = _pixels(dataset)
             facts, who = acquisition(dataset, len(content)), subject(dataset)
         except _BROKEN as error:
             raise InvalidImage(f"pixels cannot be decoded ({_short(error)})") from error
     said = [text.split(":")[0].split("'")[0].strip() for text in caught]
     return Picture(pixels, facts, who, tuple(dict.fromkeys([*notes, *said])))
+
+
+def read_dicom_pixels(content: bytes) -> Picture:
+    """Decode one DICOM file and leave its header unread where the pixels do not need it.
+
+    The pixels are those of `read_dicom`. There are no facts, no subject and no notes: for images
+    whose header was read when they were taken in.
+
+    Parameters
+    ----------
+    content
+        The bytes of the file.
+
+    Raises
+    ------
+    InvalidImage
+        If the pixels cannot be decoded, as `read_dicom` says.
+
+    Examples
+    --------
+    >>> read_dicom_pixels(b"not a DICOM file")
+    Traceback (most recent call last):
+        ...
+    equipoise.errors.InvalidImage: not a DICOM file
+    """
+    with recorded():
+        return Picture(_decoded(_dataset(content, None))[0])
+
+
+def _decoded(
+    dataset: Dataset,
+) -> tuple[npt.NDArray[np.float32] | npt.NDArray[np.uint8], list[str]]:
+    try:
+        return _pixels(dataset)
+    except _BROKEN as error:
+        raise InvalidImage(f"pixels cannot be decoded ({_short(error)})") from error
 
 
 def _dataset(content: bytes, most_pixels: int | None) -> Dataset:
