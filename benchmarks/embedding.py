@@ -275,7 +275,9 @@ def table(n: int, vectors: int) -> list[str]:
         f"{n:,} images from the cache, {n // 2:,} JPEG and as many DICOM files (12 bits, not "
         f"compressed); parts of {PART}, batches of "
         f"{BATCH}, {WORKERS} threads. The floor is the slower of reading and network, in the same "
-        "turn; a whole command starts Python and loads the model too."
+        "turn; a whole command starts Python and loads the model too. Reading and network share "
+        "the cores: where both need them, end to end cannot reach the slower of the two, and no "
+        "more than the cores over the sum of both CPU seconds."
     )
     return [said, "", *lines, "", *read_back(vectors)]
 
