@@ -83,3 +83,15 @@ def test_a_part_keeps_the_digest_of_the_whole_file(tmp_path):
     given = moco(tmp_path)
     part = part_of(given, body().state_dict(), prefix=Q, drop=["fc.", K, "module.queue"])
     assert (part.digest, part.path) == (given.digest, given.path)
+
+
+def test_a_library_that_says_nothing_is_named_by_its_error(monkeypatch, tmp_path):
+    path = tmp_path / "w.pth"
+    path.write_bytes(b"x")
+
+    def fails(*_, **__):
+        raise EOFError
+
+    monkeypatch.setattr(torch, "load", fails)
+    with pytest.raises(InvalidEncoder, match=r"not a checkpoint of tensors alone \(EOFError\)"):
+        weights(path, family="torch", extra="train")

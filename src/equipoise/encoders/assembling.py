@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from equipoise.encoders.building import Run, built
 from equipoise.encoders.card import Card, Encoder
-from equipoise.encoders.libraries import library
+from equipoise.encoders.libraries import first_line, library
 from equipoise.encoders.networks import device_of, runner, version
 from equipoise.errors import InvalidEncoder
 from equipoise.scope import Scope
@@ -204,14 +204,9 @@ def _told(run: Run, where: str) -> Run:
             return run(values)
         except _FAILURES as error:
             raise InvalidEncoder(
-                f"{where}: fails on a batch {values.shape} ({_first_line(error)})",
+                f"{where}: fails on a batch {values.shape} ({first_line(error)})",
                 hint="see whether height, width, channels and arguments in the card are those of "
                 "the network",
             ) from error
 
     return either
-
-
-def _first_line(error: Exception) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0] if text else type(error).__name__

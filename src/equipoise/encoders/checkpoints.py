@@ -7,8 +7,7 @@ or of the other of two towers; so what a checkpoint holds beside the network is 
 from collections.abc import Iterable
 from typing import Any
 
-from equipoise.encoders.hub import listed
-from equipoise.encoders.networks import Weights, take
+from equipoise.encoders.networks import Weights, listed, take
 from equipoise.errors import InvalidEncoder
 
 

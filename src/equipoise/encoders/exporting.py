@@ -19,7 +19,7 @@ from equipoise.encoders import onnx
 from equipoise.encoders.assembling import Network, encoder_of
 from equipoise.encoders.card import Card, Encoder
 from equipoise.encoders.known import Pixels, known_input
-from equipoise.encoders.libraries import library
+from equipoise.encoders.libraries import first_line, library
 from equipoise.encoders.preparation import prepared
 from equipoise.errors import InvalidConfiguration, InvalidEncoder, nearest
 from equipoise.scope import Scope
@@ -153,9 +153,8 @@ def _converted(made: Network) -> bytes:
                 dynamo=False,
             )
         except Exception as error:
-            said = str(error).strip().splitlines() or [type(error).__name__]
             raise InvalidEncoder(
-                f"{made.where}: torch cannot export this network ({said[0]})",
+                f"{made.where}: torch cannot export this network ({first_line(error)})",
                 hint=f"embed with loader {made.family} itself",
             ) from error
         return _bare(path.read_bytes(), made)

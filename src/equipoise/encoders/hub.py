@@ -14,7 +14,7 @@ import numpy as np
 
 from equipoise.encoders.building import place_of
 from equipoise.encoders.card import Card
-from equipoise.encoders.libraries import library
+from equipoise.encoders.libraries import first_line, library
 from equipoise.encoders.networks import Weights, weights
 from equipoise.errors import InvalidEncoder, nearest
 from equipoise.scope import Scope
@@ -78,7 +78,7 @@ def folder_of(
     except (OSError, ValueError, RuntimeError, hub.errors.EntryNotFoundError) as error:
         terms = " after its terms were accepted" if card.terms and card.terms.gated else ""
         raise InvalidEncoder(
-            f"encoder {family}: the hub does not give '{card.source_id}' ({_first_line(error)})",
+            f"encoder {family}: the hub does not give '{card.source_id}' ({first_line(error)})",
             hint=f"fetch '{card.source_id}' elsewhere{terms}: {told}",
         ) from error
 
@@ -179,18 +179,6 @@ def checked_arguments(card: Card, known: Sequence[str], *, family: str) -> dict[
             hint=nearest(stray[0], known),
         )
     return said
-
-
-def listed(names: Sequence[str], most: int = 5) -> str:
-    """Return some of several names, and how many more there are.
-
-    Examples
-    --------
-    >>> listed(["a", "b", "c"], most=2)
-    "'a', 'b' and 1 more"
-    """
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(f"'{name}'" for name in names[:most]) + more
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,8 +301,3 @@ def _told(values: Sequence[float] | None) -> str:
 
 def _by(size: tuple[int, int]) -> str:
     return f"{size[0]} x {size[1]}"
-
-
-def _first_line(error: Exception) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0] if text else type(error).__name__

@@ -88,3 +88,15 @@ def _declare(torch: Any) -> None:
 
 _HELD: list[Any] = []
 """Declarations end when they are collected."""
+
+
+def first_line(error: Exception) -> str:
+    r"""Return the first line of what a library said, or what kind of error it was if nothing.
+
+    Examples
+    --------
+    >>> first_line(ValueError("no such layer\nsee the manual")), first_line(AssertionError())
+    ('no such layer', 'AssertionError')
+    """
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__

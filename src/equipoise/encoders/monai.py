@@ -19,7 +19,7 @@ from equipoise.encoders.assembling import (
 from equipoise.encoders.building import card_from, checked_parameters, place_of
 from equipoise.encoders.card import Card, Encoder
 from equipoise.encoders.checkpoints import fill
-from equipoise.encoders.libraries import library
+from equipoise.encoders.libraries import first_line, library
 from equipoise.encoders.networks import weights
 from equipoise.encoders.pooling import of_maps, of_tokens
 from equipoise.encoders.volumes import is_volume
@@ -195,8 +195,7 @@ def _created(name: str, kind: _Kind, said: Mapping[str, Any], card: Card) -> Any
             found = make(**told, **said)
         except (*_REFUSALS, ImportError) as error:
             raise InvalidEncoder(
-                f"encoder monai: cannot make '{name}' with {sorted(said)} "
-                f"({str(error).strip().splitlines()[0]})",
+                f"encoder monai: cannot make '{name}' with {sorted(said)} ({first_line(error)})",
                 hint="correct the card's arguments",
             ) from error
     if hasattr(found, "classification_head"):

@@ -8,7 +8,7 @@ import argparse
 import hashlib
 import io
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from equipoise.encoders.building import Run
-from equipoise.encoders.libraries import library
+from equipoise.encoders.libraries import first_line, library
 from equipoise.errors import InvalidConfiguration, InvalidEncoder
 
 PRECISIONS = ("float32", "bfloat16")
@@ -85,7 +85,7 @@ def weights(path: Path, *, family: str, extra: str) -> Weights:
             found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:
         raise InvalidEncoder(
-            f"{path}: not a checkpoint of tensors alone ({str(error).splitlines()[0]})",
+            f"{path}: not a checkpoint of tensors alone ({first_line(error)})",
             hint="convert it to safetensors where it comes from: other pickles run code",
         ) from error
     return Weights(_tensors(found, path, torch), digest, path)
@@ -104,9 +104,7 @@ def _tensors(found: object, path: Path, torch: Any) -> Mapping[str, Any]:
     return tensors
 
 
-def take(
-    module: Any, given: Weights, *, prefix: str = "", drop: Iterable[str] = (), where: str = ""
-) -> None:
+def take(module: Any, given: Weights, *, prefix: str = "", where: str = "") -> None:
     """Put weights into a network, once all its keys are there and no others.
 
     Parameters
@@ -117,8 +115,6 @@ def take(
         From `weights`.
     prefix
         Taken off the names, as ``module.``; names without it are then not of the network.
-    drop
-        Beginnings of names that are of no use here, as of a head.
     where
         What the network is called, for the message.
 
@@ -127,18 +123,17 @@ def take(
     InvalidEncoder
         With the keys that are missing or unexpected, or whose shape differs.
     """
-    left = tuple(drop)
     state = {
         name.removeprefix(prefix): one
         for name, one in given.tensors.items()
-        if name.startswith(prefix) and not name.removeprefix(prefix).startswith(left or ("\0",))
+        if name.startswith(prefix)
     }
     wanted = module.state_dict()
     missing = [name for name in wanted if name not in state]
     stray = [name for name in state if name not in wanted]
     if missing or stray:
-        told = [f"misses {_listed(missing)}"] * bool(missing)
-        told += [f"has beside them {_listed(stray)}"] * bool(stray)
+        told = [f"misses {listed(missing)}"] * bool(missing)
+        told += [f"has beside them {listed(stray)}"] * bool(stray)
         raise InvalidEncoder(
             f"{given.path}: does not fit {where or type(module).__name__}: {'; '.join(told)}",
             hint="say which network the weights are of in the card's arguments",
@@ -152,9 +147,16 @@ def take(
     module.load_state_dict(state)
 
 
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(f"'{name}'" for name in names[:_SHOWN]) + more
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """Return some of several names, and how many more there are.
+
+    Examples
+    --------
+    >>> listed(["a", "b", "c"], most=2)
+    "'a', 'b' and 1 more"
+    """
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(f"'{name}'" for name in names[:most]) + more
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from equipoise.encoders.building import built, card_from, checked_parameters
 from equipoise.encoders.card import Encoder
+from equipoise.encoders.libraries import first_line
 from equipoise.encoders.ports import Fitted, Port, fit
 from equipoise.errors import InvalidEncoder
 from equipoise.scope import Scope
@@ -120,7 +121,7 @@ def _session(content: bytes, path: Path, workers: int) -> _Session:
         )
     except _failures() as error:
         raise InvalidEncoder(
-            f"{path}: not an ONNX model that onnxruntime can run ({_first_line(error)})",
+            f"{path}: not an ONNX model that onnxruntime can run ({first_line(error)})",
             hint="give the .onnx file itself; a checkpoint must be exported to ONNX first",
         ) from error
     return session
@@ -131,10 +132,6 @@ def _failures() -> tuple[type[Exception], ...]:
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
     return tuple(getattr(state, name) for name in _FAILURES)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]
 
 
 def _engine() -> str:
@@ -151,6 +148,6 @@ def _run(
         return session.run([fitted.output], feed)[0]
     except _failures() as error:
         raise InvalidEncoder(
-            f"{path}: fails on a batch of {len(values)} images ({_first_line(error)})",
+            f"{path}: fails on a batch of {len(values)} images ({first_line(error)})",
             hint="if the model was made for one image at a time, set batch_size: 1",
         ) from error

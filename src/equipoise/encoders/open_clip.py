@@ -15,8 +15,8 @@ from equipoise.encoders import hub
 from equipoise.encoders.assembling import Network, encoder_of, joined
 from equipoise.encoders.building import card_from, checked_parameters
 from equipoise.encoders.card import Card, Encoder
-from equipoise.encoders.libraries import beside_torchvision, library
-from equipoise.encoders.networks import Weights, take, version, weights
+from equipoise.encoders.libraries import beside_torchvision, first_line, library
+from equipoise.encoders.networks import Weights, listed, take, version, weights
 from equipoise.encoders.preprocessors import open_clip_said
 from equipoise.encoders.texts import TextTower
 from equipoise.encoders.tokenising import Tokeniser, tokeniser_in, tower_of
@@ -264,7 +264,7 @@ def _made(kind: Any, config: Mapping[str, Any], path: Path) -> Any:
     try:
         return kind(**{**rest, "vision_cfg": vision, "text_cfg": text}).train(mode=False)
     except Exception as error:
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        first = first_line(error)
         raise InvalidEncoder(f"{path}: no network can be made of its config ({first})") from error
 
 
@@ -273,7 +273,7 @@ def _check_words(found: _Found) -> None:
     stray = [name for name in found.given.tensors if not name.startswith(("visual.", *_WORDS))]
     if stray:
         raise InvalidEncoder(
-            f"{found.given.path}: has beside both towers {hub.listed(stray)}",
+            f"{found.given.path}: has beside both towers {listed(stray)}",
             hint="see whether it is a checkpoint of open_clip",
         )
 

@@ -24,12 +24,11 @@ from equipoise.encoders.hub import (
     Preparation,
     check_preparation,
     folder_of,
-    listed,
     read_config,
     weights_in,
 )
 from equipoise.encoders.libraries import beside_torchvision, library
-from equipoise.encoders.networks import Weights, weights
+from equipoise.encoders.networks import Weights, listed, weights
 from equipoise.encoders.pooling import of_maps, of_tokens
 from equipoise.errors import InvalidEncoder, nearest
 from equipoise.scope import Scope

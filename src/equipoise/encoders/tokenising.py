@@ -12,6 +12,7 @@ import numpy.typing as npt
 from equipoise import evidence
 from equipoise.encoders import hub
 from equipoise.encoders.card import Card
+from equipoise.encoders.libraries import first_line
 from equipoise.encoders.texts import TextTower
 from equipoise.errors import InvalidEncoder, MissingExtra
 
@@ -114,12 +115,11 @@ def tokeniser_in(folder: Path, transformers: Any, *, length: int, words: int) ->
         )
     except ImportError as error:
         raise MissingExtra(
-            f"{folder}: its tokeniser needs a library that is not installed "
-            f"({str(error).strip().splitlines()[0]})",
+            f"{folder}: its tokeniser needs a library that is not installed ({first_line(error)})",
             hint="pip install 'equipoise[hub]'",
         ) from error
     except Exception as error:
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        first = first_line(error)
         raise InvalidEncoder(f"{folder}: its tokeniser cannot be read ({first})") from error
     files = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in there}
     return Tokeniser(tokens, length, words, evidence.digest(files), folder)

@@ -16,8 +16,8 @@ from equipoise.encoders import hub
 from equipoise.encoders.assembling import Network, encoder_of, joined
 from equipoise.encoders.building import card_from, checked_parameters
 from equipoise.encoders.card import Card, Encoder
-from equipoise.encoders.libraries import beside_torchvision, library
-from equipoise.encoders.networks import version
+from equipoise.encoders.libraries import beside_torchvision, first_line, library
+from equipoise.encoders.networks import listed, version
 from equipoise.encoders.preprocessors import preprocessor_of
 from equipoise.encoders.texts import TextTower
 from equipoise.encoders.tokenising import Tokeniser, tokeniser_in, tower_of
@@ -250,7 +250,7 @@ def _network(folder: Path, transformers: Any) -> _Network:
             )
     except Exception as error:
         raise InvalidEncoder(
-            f"{path}: {name} cannot be made of it ({_first_line(error)})"
+            f"{path}: {name} cannot be made of it ({first_line(error)})"
         ) from error
     _check_complete(info, given.path, name)
     digest = evidence.digest({"weights": given.digest, "config": clean})
@@ -290,8 +290,8 @@ def _left_out(name: str, tensors: Mapping[str, Any]) -> dict[str, bool]:
 def _check_complete(info: Mapping[str, Any], path: Path, name: str) -> None:
     missing, stray = sorted(info["missing_keys"]), sorted(info["unexpected_keys"])
     if missing or stray:
-        told = [f"misses {hub.listed(missing)}"] * bool(missing)
-        told += [f"has beside them {hub.listed(stray)}"] * bool(stray)
+        told = [f"misses {listed(missing)}"] * bool(missing)
+        told += [f"has beside them {listed(stray)}"] * bool(stray)
         raise InvalidEncoder(
             f"{path}: does not fit {name}: {'; '.join(told)}",
             hint="see whether config.json and the weights are of the same network",
@@ -393,8 +393,3 @@ def _reader(network: _Network, tokeniser: Tokeniser, torch: Any) -> Callable[[Se
             return read(texts).numpy()
 
     return vectors
-
-
-def _first_line(error: Exception) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0] if text else type(error).__name__
