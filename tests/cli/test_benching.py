@@ -60,6 +60,22 @@ def test_labels_writes_tables_evidence_and_counts_the_opening(given, capsys):
     assert evidence.opened(folder) == {"times": 3, "questions": 2}
 
 
+def test_a_group_without_a_number_is_said_with_the_reason(given, capsys):
+    folder, words = given
+    frame = pl.read_parquet(folder / "cohort" / "cohort.parquet")
+    rare = frame["patient_id"].rank("dense") <= 20
+    frame = frame.with_columns(sex=pl.when(rare).then(pl.lit("X")).otherwise(pl.col("sex")))
+    tables.write(frame, folder / "cohort" / "cohort.parquet", tables.COHORT)
+    more = ["--from-splits", folder / "splits", "--fraction", "1", "--out", folder / "curve"]
+    assert run("bench", "labels", *words, *more) == 0
+    said = capsys.readouterr().out
+    lines = [line for line in said.splitlines() if line.startswith("no number: edema, auroc, X: ")]
+    assert len(lines) == 1
+    assert "positives (images); needs 30" in lines[0]
+    assert "everybody │ –       │  100 % │" in said
+    assert "│ +0.9" not in said  # a value is no difference
+
+
 def test_sites_shows_both_sides(given, capsys):
     folder, words = given
     out = folder / "sites"
