@@ -183,6 +183,7 @@ def _said(selected: Selection, options: Options, outcomes: Sequence[Outcome]) ->
         "file": f"predictions/{first.file}.parquet",
         "rule": options.selection,
         "reason": reason,
+        "standard_errors": options.standard_errors,
         "margin": options.margin,
         "guard": guard.status,
         "guard_reason": guard.reason,
