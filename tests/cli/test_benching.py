@@ -121,3 +121,14 @@ def test_adapt_says_what_was_chosen_why_and_what_other_rules_would_choose(given,
     said = capsys.readouterr().err
     assert "chosen by rule overall: plain: plain training: none is better by this rule" in said
     assert "  smallest_contrast: plain" in said
+
+
+def test_a_written_reason_can_be_given_as_a_flag(given, capsys):
+    folder, words = given
+    (folder / "asked.yaml").write_text("{candidates: [{name: jtt, mitigation: jtt}]}\n")
+    words = [*words[:-2], "--group-by", "[sex]", "--from-splits", str(folder / "splits")]
+    asked = ["--despite-guard", "{jtt: the board weighed it}", "--standard-errors", "0"]
+    assert run("adapt", *words, *asked, "--out", folder / "adapt") == 0
+    capsys.readouterr()
+    assert run("adapt", *words, "--despite-guard", "{jt: why}", "--out", folder / "adapt") == 2
+    assert "no candidate 'jt'; candidates: plain, jtt; did you mean" in capsys.readouterr().err
