@@ -7,6 +7,7 @@ import yaml
 from equipoise import curate, evidence, tables
 from equipoise.cli import main
 from tests.bench.made import cohort
+from tests.pretrain.made import given as made
 
 
 @pytest.fixture
@@ -85,6 +86,52 @@ def test_sites_shows_both_sides(given, capsys):
     table = pl.read_csv(out / "sites.csv")
     assert {"value_in", "value_out", "shift"} <= set(table.columns)
     assert evidence.verify(out) == []
+
+
+def test_members_are_shown_beside_plain_training(given, capsys):
+    folder, words = given
+    out = folder / "members"
+    asked = [*words, "--from-splits", folder / "splits", "--member", "jtt", "--member", "leace"]
+    assert run("bench", "members", *asked, "--out", out) == 0
+    said = capsys.readouterr()
+    assert "edema · sensitivity: difference from plain training" in said.out
+    assert "plain (value)" in said.out
+    assert "F less M" in said.out
+    table = pl.read_csv(out / "members.csv")
+    assert table["candidate"].unique().sort().to_list() == ["jtt", "leace"]
+    assert evidence.verify(out) == []
+    assert evidence.opened(folder) == {"times": 1, "questions": 1}
+
+
+def test_a_parameter_that_a_member_does_not_know_is_an_error(given, capsys):
+    folder, words = given
+    told = {"name": "loud", "mitigation": "jtt", "parameters": {"upwegiht": 2}}
+    config = {"adapt": {"candidates": [told]}, "seeds": [0]}
+    (folder / "asked.yaml").write_text(yaml.safe_dump(config))
+    asked = [*words, "--from-splits", folder / "splits", "--out", folder / "members"]
+    assert run("bench", "members", *asked) == 2
+    assert "unknown parameter 'upwegiht'" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_stages_are_held_against_each_other_from_images(tmp_path, capsys):
+    pytest.importorskip("torch")
+    pytest.importorskip("onnx")
+    made(tmp_path / "given", patients=500, size=32)
+    small = {"steps": 2, "batch": 24, "size": 32, "widths": [4, 8, 8], "precision": "float32"}
+    told = [{"name": "reweighting", "mitigation": "reweighting"}]
+    config = {
+        "images": 120,
+        "pretrain": small,
+        "adapt": {"candidates": told, "penalties": [1.0], "margin": 0.05},
+    }
+    (tmp_path / "asked.yaml").write_text(yaml.safe_dump(config))
+    words = [f"--from-{name}={tmp_path / 'given'}" for name in ("cohort", "images", "splits")]
+    words += ["--finding", "opacity", "--by", "sex", "--seed", "0", "--out", tmp_path / "out"]
+    assert run("bench", "stages", *words, "--config", tmp_path / "asked.yaml") == 0
+    assert "all, guarded" in capsys.readouterr().out
+    assert set(pl.read_csv(tmp_path / "out" / "stages.csv")["runs"]) == {1}
+    assert evidence.opened(tmp_path) == {"times": 1, "questions": 1}
 
 
 @pytest.mark.parametrize(

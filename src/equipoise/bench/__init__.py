@@ -6,7 +6,18 @@ of them opens a test split, and that is counted.
 
 from equipoise.bench.labels import label_curve
 from equipoise.bench.members import members
-from equipoise.bench.options import Labels, Members, Sites
+from equipoise.bench.options import Labels, Members, Sites, Stages
 from equipoise.bench.sites import across_sites
+from equipoise.bench.stages import Staged, stages
 
-__all__ = ["Labels", "Members", "Sites", "across_sites", "label_curve", "members"]
+__all__ = [
+    "Labels",
+    "Members",
+    "Sites",
+    "Staged",
+    "Stages",
+    "across_sites",
+    "label_curve",
+    "members",
+    "stages",
+]

@@ -1,43 +1,32 @@
 """Every way of training beside plain training, on the same patients, with one family of intervals.
 
-The worst group and the largest contrast are extremes of several numbers, and which one is the
-extreme is not known. So their limits are those of all that it may be: the intervals of groups and
-gaps hold together, and a group is ruled out as the worst only where another is shown to be worse.
+Plain training is drawn and fitted alike in every run, so that runs are paired.
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from scipy.special import ndtr
 
 from equipoise import adapt
 from equipoise.adapt.outcomes import Outcome, outcome
 from equipoise.adapt.rounds import Evaluation, decided, rounds
-from equipoise.bench.arms import Arm, arms, difference
+from equipoise.bench.differences import Images, critical, rows, sides
 from equipoise.bench.options import Members
-from equipoise.bench.runs import numbers_of
 from equipoise.errors import InvalidTable
 from equipoise.metrics import UNKNOWN, Answers
-from equipoise.metrics.changes import Change, change_limits, changes, gap
-from equipoise.metrics.simultaneous import joint
 from equipoise.mitigations import MITIGATIONS
 from equipoise.registry import load
 from equipoise.scope import Progress, silent
 from equipoise.splits import assign, patient_folds
 
 Flags = npt.NDArray[np.bool_]
-Reals = npt.NDArray[np.float64]
-Limits = tuple[float, float]
-Pair = tuple[int, int]
 
 COMPARED = ("auroc", "sensitivity")
 """What is compared; sensitivity at the first operating point."""
-_DRAWS = 20_000
 _FIT = {"train": 0.75, "validation": 0.25}
 
 
@@ -49,22 +38,9 @@ class _Fits:
     called: list[Flags] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
 
-
-@dataclass(frozen=True, slots=True)
-class _Sides:
-    """One candidate and plain training by one metric.
-
-    `moves` are everybody's and each group's changes, `gaps` those between two groups; `own` are
-    the groups as the candidate leaves them, `plain` as plain training does.
-    """
-
-    candidate: str
-    metric: str
-    moves: list[Change]
-    gaps: dict[Pair, Change]
-    plain: list[Arm]
-    own: list[Arm]
-    lacking: list[str]
+    def answers(self, inside: Flags) -> Answers:
+        """Return scores and calls of some of the images, run by run."""
+        return Answers(np.stack(self.score)[:, inside], np.stack(self.called)[:, inside])
 
 
 def members(
@@ -94,9 +70,10 @@ def members(
     Returns
     -------
     A row per finding, candidate, metric (AUROC, sensitivity) and quantity: *everybody*, each
-    *group*, *worst group*, *largest contrast* (between two groups). `first` is plain training,
-    `difference` the candidate less it, `low` and `high` hold for all rows of a finding together,
-    over patients and seeds; `status` and `reason`, where groups that are too small are named.
+    *group*, each *contrast* (`group` less `against`), *worst group*, *largest contrast*. `first`
+    is plain training, `difference` the candidate less it, `low` and `high` hold for all rows of a
+    finding together, over patients and seeds; `status` and `reason`, where groups that are too
+    small are named.
 
     Raises
     ------
@@ -122,7 +99,7 @@ def members(
     ...     penalties=(1.0,), evaluation="split")
     >>> found = members(images, Members(adapt=asked, seeds=(0, 1)))
     >>> found.filter(metric="auroc")["quantity"].to_list()
-    ['everybody', 'group', 'group', 'worst group', 'largest contrast']
+    ['everybody', 'group', 'group', 'contrast', 'worst group', 'largest contrast']
     """
     chosen = options or Members()
     known = sorted(set(images.groups.tolist()) - {UNKNOWN})
@@ -140,12 +117,12 @@ def members(
     if not tested.any():
         raise InvalidTable("splits: no image is in the test split; expected some to test on")
     told = _fitted(images, chosen, evaluation, progress)
-    rows: list[dict[str, object]] = []
+    table: list[dict[str, object]] = []
     for finding, label in labels.items():
         one = dataclasses.replace(images, labels={finding: label})
         own = {name: fits for (about, name), fits in told.items() if about == finding}
-        rows += _finding(one, finding, tested, own, chosen)
-    return pl.DataFrame(rows, infer_schema_length=None)
+        table += _finding(one, finding, tested, own, chosen)
+    return pl.DataFrame(table, infer_schema_length=None)
 
 
 def _checked(finding: str, labels: pl.Series | None, n: int) -> pl.Series:
@@ -225,14 +202,17 @@ def _finding(
     reference = told[name]
     if reference.failed:
         raise InvalidTable(f"finding '{finding}': plain training failed; {reference.failed[0]}")
-    known = sorted(set(images.groups.tolist()) - {UNKNOWN})
-    sides = {
-        (candidate, metric): _sides(images, finding, tested, (candidate, metric), told, options)
+    inside = images.assessed(finding, tested)
+    whom = _tested(images, finding, inside, options)
+    found = {
+        (candidate, metric): sides(
+            metric, reference.answers(inside), told[candidate].answers(inside), whom
+        )
         for candidate in others
         for metric in COMPARED
         if not told[candidate].failed
     }
-    z = _critical(list(sides.values()), options.level)
+    z = critical(list(found.values()), options.level)
     for candidate in others:
         for metric in COMPARED:
             about = {
@@ -243,142 +223,20 @@ def _finding(
                 "failed": len(told[candidate].failed),
                 "critical": None if np.isnan(z) else z,
             }
-            side = sides.get((candidate, metric))
+            side = found.get((candidate, metric))
             if side is None:
                 why = "; ".join(told[candidate].failed)
                 yield {**about, "quantity": "everybody", "status": "failed", "reason": why}
                 continue
-            for row in _rows(side, known, z):
+            for row in rows(side, z):
                 yield {**about, **row}
 
 
-def _sides(
-    images: adapt.Rows,
-    finding: str,
-    tested: Flags,
-    which: tuple[str, str],
-    told: Mapping[str, _Fits],
-    options: Members,
-) -> _Sides:
-    candidate, metric = which
-    inside = images.assessed(finding, tested)
-    label = images.truth(finding)[inside]
-    patient = np.unique(images.patients[inside], return_inverse=True)[1].astype(np.int64)
+def _tested(images: adapt.Rows, finding: str, inside: Flags, options: Members) -> Images:
     known = sorted(set(images.groups.tolist()) - {UNKNOWN})
-    masks = [images.groups[inside] == name for name in known]
-    plain, own = (
-        Answers(np.stack(fits.score)[:, inside], np.stack(fits.called)[:, inside])
-        for fits in (told[options.adapt.compared()[0].name], told[candidate])
+    return Images(
+        images.truth(finding)[inside],
+        np.unique(images.patients[inside], return_inverse=True)[1].astype(np.int64),
+        {name: images.groups[inside] == name for name in known},
+        options.minimum,
     )
-    everybody = np.ones(len(label), dtype=bool)
-    least = options.minimum
-    groups = [everybody, *masks]
-    moves = changes(
-        metric, (plain, own), label=label, patient=patient, groups=groups, minimum=least
-    )
-    there = [place for place, one in enumerate(moves[1:]) if one.lacking is None]
-    gaps = {(i, j): gap(moves[i + 1], moves[j + 1]) for i, j in combinations(there, 2)}
-    both = [
-        arms(metric, one, label=label, patient=patient, groups=masks, minimum=least)
-        for one in (plain, own)
-    ]
-    lacking = [
-        f"{name}: {one.lacking}"
-        for name, one in zip(known, moves[1:], strict=True)
-        if one.lacking is not None
-    ]
-    return _Sides(candidate, metric, moves, gaps, both[0], both[1], lacking)
-
-
-def _critical(sides: Sequence[_Sides], level: float) -> float:
-    """Return the half-width, in standard errors, at which all intervals hold together."""
-    family: list[Reals] = []
-    for side in sides:
-        family += [one.influence for one in (*side.moves, *side.gaps.values()) if not one.lacking]
-        for i, j in side.gaps:
-            family += [of[i].totals - of[j].totals for of in (side.plain, side.own)]
-    if not family:
-        return float("nan")
-    stacked = np.stack(family)  # (family, patient)
-    found = joint([stacked @ stacked.T], level, np.random.default_rng(0), n=_DRAWS)
-    return float("nan") if found.critical is None else found.critical
-
-
-def _rows(side: _Sides, known: Sequence[str], z: float) -> Iterator[dict[str, object]]:
-    everybody = side.moves[0]
-    yield _row(
-        "everybody",
-        None,
-        everybody,
-        (everybody.first, everybody.second),
-        change_limits(everybody, z),
-    )
-    for name, one in zip(known, side.moves[1:], strict=True):
-        yield _row("group", name, one, (one.first, one.second), change_limits(one, z))
-    for quantity, extreme in (("worst group", _worst), ("largest contrast", _largest)):
-        if not side.gaps:
-            why = f"fewer than two groups have a number; {'; '.join(side.lacking)}"
-            none = dataclasses.replace(everybody, lacking=why)
-            yield _row(quantity, None, none, (0.0, 0.0), (0.0, 0.0))
-            continue
-        values, limits = extreme(side, z)
-        row = _row(quantity, None, everybody, values, limits)
-        yield {**row, "reason": "; ".join(f"without {one}" for one in side.lacking) or None}
-
-
-def _row(
-    quantity: str, group: str | None, about: Change, values: tuple[float, float], limits: Limits
-) -> dict[str, object]:
-    fine = about.lacking is None
-    return {
-        "quantity": quantity,
-        "group": group,
-        "first": values[0] if fine else None,
-        "second": values[1] if fine else None,
-        "difference": values[1] - values[0] if fine else None,
-        "low": max(limits[0], -1.0) if fine else None,
-        "high": min(limits[1], 1.0) if fine else None,
-        **numbers_of(about.numbers),
-        "status": "assessed" if fine else "not assessable",
-        "reason": about.lacking,
-    }
-
-
-def _worst(side: _Sides, z: float) -> tuple[tuple[float, float], Limits]:
-    """Return the worst group's value under both, and the limits of the difference.
-
-    The worst afterwards is no better than the one that was worst before is then, and it was no
-    worse before than the worst: the difference lies between the changes of these two.
-    """
-    there = sorted({place for pair in side.gaps for place in pair})
-    limits = {place: change_limits(side.moves[place + 1], z) for place in there}
-    worst = [
-        [i for i in there if not any(_apart(of, j, i, z)[1] < 0 for j in there if j != i)]
-        for of in (side.plain, side.own)
-    ]
-    low = min(limits[i][0] for i in worst[1])
-    high = max(limits[i][1] for i in worst[0])
-    first, second = (min(of[i].value for i in there) for of in (side.plain, side.own))
-    return (first, second), (low, high)
-
-
-def _largest(side: _Sides, z: float) -> tuple[tuple[float, float], Limits]:
-    """Return the largest contrast under both, and the limits of the difference, likewise."""
-    limits: dict[Pair, Limits] = {}
-    for (i, j), change in side.gaps.items():
-        low, high = change_limits(change, z)
-        limits[i, j], limits[j, i] = (low, high), (-high, -low)
-    largest = [
-        [pair for pair in limits if not _apart(of, *pair, z)[1] < 0]
-        for of in (side.plain, side.own)
-    ]
-    low = min(limits[pair][0] for pair in largest[0])
-    high = max(limits[pair][1] for pair in largest[1])
-    first, second = (
-        max(of[i].value - of[j].value for i, j in limits) for of in (side.plain, side.own)
-    )
-    return (first, second), (low, high)
-
-
-def _apart(of: Sequence[Arm], i: int, j: int, z: float) -> Limits:
-    return difference(of[i], of[j], 2.0 * float(ndtr(z)) - 1.0)

@@ -1,4 +1,4 @@
-"""``equipoise bench``: how far a result holds with fewer labels, and at other sites."""
+"""``equipoise bench``: fewer labels, other sites, every mitigation, and stages against stages."""
 
 import contextlib
 from collections.abc import Iterator, Mapping
@@ -12,10 +12,13 @@ from equipoise.errors import InvalidConfiguration
 if TYPE_CHECKING:
     import polars as pl
 
+    from equipoise.adapt import Options as Adaptation
+    from equipoise.adapt import Rows
     from equipoise.scope import Progress
 
 _Cohort = Annotated[Path, typer.Option(help="Folder of the stage that gave the cohort.")]
 _Embeddings = Annotated[Path, typer.Option(help="Folder of the stage that gave the embeddings.")]
+_Splits = Annotated[Path, typer.Option(help="Folder of the stage that gave the splits.")]
 _By = Annotated[
     list[str] | None, typer.Option(help="Attribute that makes the groups. Repeat for more.")
 ]
@@ -37,12 +40,14 @@ def commands() -> typer.Typer:
     app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", add_completion=False)
     app.command()(labels)
     app.command()(sites)
+    app.command()(members)
+    app.command()(stages)
     return app
 
 
 def labels(
     from_cohort: _Cohort,
-    from_splits: Annotated[Path, typer.Option(help="Folder of the stage that gave the splits.")],
+    from_splits: _Splits,
     from_embeddings: _Embeddings,
     out: _Out,
     by: _By = None,
@@ -55,27 +60,15 @@ def labels(
     config: _Config = None,
 ) -> None:
     """Say what fewer labels do to each group and to the gaps between them."""
-    from equipoise import adapt, bench
+    from equipoise import bench
     from equipoise.cli.leaving import own_folder
     from equipoise.study import validated
-    from equipoise.tables import COHORT, EMBEDDINGS, SPLITS, read
 
     said = _said(config, by=by, finding=finding, seeds=seed, reference=reference)
     if fraction:
         said["fractions"] = fraction
     options = bench.Labels.model_validate(validated(bench.Labels, said, "bench labels"))
-    sources = {
-        "cohort": from_cohort / "cohort.parquet",
-        "splits": from_splits / "splits.parquet",
-        "embeddings": from_embeddings / "embeddings.parquet",
-    }
-    images = adapt.rows(
-        read(sources["cohort"], COHORT),
-        read(sources["splits"], SPLITS),
-        read(sources["embeddings"], EMBEDDINGS),
-        findings=options.adapt.findings,
-        group_by=options.adapt.group_by,
-    )
+    sources, images = _material(from_cohort, from_splits, from_embeddings, options.adapt)
     own_folder(out, "bench-labels")
     with _running("labels") as progress:
         found = bench.label_curve(images, options, progress=progress)
@@ -116,6 +109,96 @@ def sites(
             progress=progress,
         )
     _close(found, "sites", options.model_dump(mode="json"), sources, out)
+
+
+def members(
+    from_cohort: _Cohort,
+    from_splits: _Splits,
+    from_embeddings: _Embeddings,
+    out: _Out,
+    by: _By = None,
+    member: Annotated[
+        list[str] | None, typer.Option(help="Mitigation to try. Repeat; all by default.")
+    ] = None,
+    finding: _Finding = None,
+    seed: _Seed = None,
+    config: _Config = None,
+) -> None:
+    """Say by how much each mitigation differs from plain training on your images."""
+    from equipoise import bench
+    from equipoise.cli.leaving import own_folder
+    from equipoise.mitigations import MITIGATIONS
+    from equipoise.study import validated
+
+    said = _said(config, by=by, finding=finding, seeds=seed)
+    own = said["adapt"]
+    if isinstance(own, dict) and (member or "candidates" not in own):
+        names = member or [name for name in sorted(MITIGATIONS) if name != "plain"]
+        own["candidates"] = [{"name": name, "mitigation": name} for name in names]
+        own.setdefault("penalties", [0.1])
+    options = bench.Members.model_validate(validated(bench.Members, said, "bench members"))
+    sources, images = _material(from_cohort, from_splits, from_embeddings, options.adapt)
+    own_folder(out, "bench-members")
+    with _running("members") as progress:
+        found = bench.members(images, options, progress=progress)
+    _close(found, "members", options.model_dump(mode="json"), sources, out)
+
+
+def stages(
+    from_cohort: _Cohort,
+    from_images: Annotated[Path, typer.Option(help="Folder of the stage that gave the images.")],
+    from_splits: _Splits,
+    finding: Annotated[str, typer.Option(help="Finding to fit probes for.")],
+    by: Annotated[
+        list[str], typer.Option(help="Attribute that makes the groups. Repeat for more.")
+    ],
+    out: _Out,
+    seed: _Seed = None,
+    config: _Config = None,
+) -> None:
+    """Hold curation, group-aware pre-training, mitigation and selection against each other."""
+    import tempfile
+
+    from equipoise import bench
+    from equipoise.cli.leaving import own_folder
+    from equipoise.cli.stages import from_file
+    from equipoise.study import validated
+
+    said: dict[str, object] = from_file(config) if config is not None else {}
+    said |= {"finding": finding, "group_by": by, **({"seeds": seed} if seed else {})}
+    options = bench.Stages.model_validate(validated(bench.Stages, said, "bench stages"))
+    inputs = {"cohort": from_cohort, "images": from_images, "splits": from_splits}
+    own_folder(out, "bench-stages")
+    with _running("stages") as progress, tempfile.TemporaryDirectory() as work:
+        found = bench.stages(inputs, options, work=Path(work), progress=progress)
+    sources = {
+        "cohort": from_cohort / "cohort.parquet",
+        "splits": from_splits / "splits.parquet",
+        "images": from_images / "images.parquet",
+    }
+    _close(found.differences, "stages", options.model_dump(mode="json"), sources, out)
+
+
+def _material(
+    cohort: Path, splits: Path, embeddings: Path, options: "Adaptation"
+) -> "tuple[dict[str, Path], Rows]":
+    """Return where the tables are, and what is in them."""
+    from equipoise import adapt
+    from equipoise.tables import COHORT, EMBEDDINGS, SPLITS, read
+
+    sources = {
+        "cohort": cohort / "cohort.parquet",
+        "splits": splits / "splits.parquet",
+        "embeddings": embeddings / "embeddings.parquet",
+    }
+    images = adapt.rows(
+        read(sources["cohort"], COHORT),
+        read(sources["splits"], SPLITS),
+        read(sources["embeddings"], EMBEDDINGS),
+        findings=options.findings,
+        group_by=options.group_by,
+    )
+    return sources, images
 
 
 def _said(
@@ -172,8 +255,14 @@ def _close(
         told=asked,
         result={"rows": found.height, "failed": found.filter(found["failed"] > 0).height},
     )
-    {"labels": _show_labels, "sites": _show_sites}[name](found)
-    for sentence in _lacking(found):
+    show = {
+        "labels": _show_labels,
+        "sites": _show_sites,
+        "members": _show_ways,
+        "stages": _show_ways,
+    }
+    show[name](found)
+    for sentence in _lacking(found) if "against" in found.columns else ():
         say(sentence)
     for reason in found.filter(found["failed"] > 0)["reason"].unique().sort():
         say(f"failed: {reason}")
@@ -229,6 +318,51 @@ def _show_sites(found: "pl.DataFrame") -> None:
     )
 
 
+def _show_ways(found: "pl.DataFrame") -> None:
+    from equipoise.cli.showing import table, talk
+
+    name = "way" if "way" in found.columns else "candidate"
+    for (finding, metric), part in found.group_by(["finding", "metric"], maintain_order=True):
+        shown = _shown(part)
+        told = part.filter(part[name] == part.filter(part["first"].is_not_null())[name].head(1))
+        plain = {what: _number(row["first"]) for what, row in _by_quantity(told, shown)}
+        rows: list[dict[str, object]] = [{name: "plain (value)", **plain}]
+        for own in part.partition_by(name, maintain_order=True):
+            spans = {
+                what: _span(row, ("difference", "low", "high"))
+                for what, row in _by_quantity(own, shown)
+            }
+            rows.append({name: own[name][0], **spans})
+        table(_frame(rows), f"{finding} · {metric}: difference from plain training")
+    together = (
+        "Intervals hold together for all rows of a finding"
+        if name == "candidate"
+        else "Intervals are of one number each; those of the worst group and of the largest "
+        "contrast hold for whichever group that is"
+    )
+    talk().print(f"{together}, over patients and runs.", soft_wrap=True)
+
+
+def _shown(part: "pl.DataFrame") -> list[str]:
+    """Return which quantities fit a screen: single groups only where they are two."""
+    extremes = ["everybody", "worst group", "largest contrast"]
+    few = part["group"].drop_nulls().n_unique() <= 2
+    return ["group", "contrast", *extremes] if few else extremes
+
+
+def _by_quantity(
+    own: "pl.DataFrame", shown: list[str]
+) -> "Iterator[tuple[str, Mapping[str, float | None]]]":
+    for row in own.iter_rows(named=True):
+        words = {"group": f"{row['group']}", "contrast": f"{row['group']} less {row['against']}"}
+        if row["quantity"] in shown:
+            yield words.get(row["quantity"], row["quantity"]), row
+
+
+def _number(value: float | None) -> str | None:
+    return None if value is None else f"{value:.3f}"
+
+
 def _parts(found: "pl.DataFrame") -> "Iterator[tuple[str, pl.DataFrame]]":
     keys = ["finding", "candidate", "operating_point", "metric"]
     for key, part in found.group_by(keys, maintain_order=True):
@@ -241,9 +375,10 @@ def _lacking(found: "pl.DataFrame") -> "Iterator[str]":
     Candidates and shares answer for the same patients, and lack the same.
     """
     lacking = found.filter(found["against"].is_null() & (found["status"] == "not assessable"))
-    names = ["finding", "metric", "group", "reason"]
+    names = [n for n in ("finding", "metric", "quantity", "group", "reason") if n in found.columns]
     for row in lacking.unique(names, maintain_order=True).iter_rows(named=True):
-        yield f"no number: {row['finding']}, {row['metric']}, {row['group']}: {row['reason']}"
+        who = row["group"] or row.get("quantity")
+        yield f"no number: {row['finding']}, {row['metric']}, {who}: {row['reason']}"
 
 
 def _frame(rows: "list[dict[str, object]]") -> "pl.DataFrame":
