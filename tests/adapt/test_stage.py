@@ -109,7 +109,8 @@ def test_an_embedding_that_is_no_number_stops_the_run_and_fails_no_candidate(tmp
     x[3, 0] = np.nan
     vectors = embeddings(frame, x)
     tables.write(vectors, inputs["embeddings"] / "embeddings.parquet", tables.EMBEDDINGS)
-    with pytest.raises(InvalidTable, match="embeddings: 1 of 400 rows hold NaN or infinity"):
+    told = "embeddings: 1 of 400 images of the split hold NaN or infinity, as 'i0003'"
+    with pytest.raises(InvalidTable, match=told):
         adapt.run(OPTIONS, inputs, tmp_path / "out", Scope())
 
 
