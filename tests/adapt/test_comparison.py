@@ -11,7 +11,7 @@ from equipoise.adapt.selection import selection
 from equipoise.adapt.standing import RULES
 from equipoise.errors import InvalidConfiguration, InvalidTable, UnknownName
 from equipoise.metrics import clustered_auroc
-from equipoise.mitigations import plain
+from equipoise.mitigations import MITIGATIONS, plain
 from tests.adapt.made import cohort, images
 
 SPLIT = adapt.Options(evaluation="split", penalties=(0.01, 1.0), minimum=5)
@@ -329,12 +329,33 @@ def test_a_group_of_one_class_in_training_fails_the_mitigations_and_names_itself
     assert adapted.selection["candidate"] == "plain"
 
 
-def test_a_name_that_does_not_exist_is_found_before_anything_is_fitted(monkeypatch):
-    fitted = []
-    monkeypatch.setattr(plain, "fit", lambda training, **more: fitted.append((training, more)))
-    with pytest.raises(UnknownName, match="no mitigation 'group_drop'"):
-        adapt.predictions(images(), with_candidates({"name": "a", "mitigation": "group_drop"}))
+@pytest.mark.parametrize(
+    ("candidate", "message"),
+    [
+        ({"mitigation": "group_drop"}, "no mitigation 'group_drop'"),
+        ({"mitigation": "jtt", "parameters": {"upwieght": 3}}, "unknown parameter 'upwieght'"),
+        ({"mitigation": "jtt", "parameters": {"upweight": 0}}, "upweight: Input should be"),
+    ],
+)
+def test_what_does_not_exist_is_found_before_anything_is_fitted(monkeypatch, candidate, message):
+    fitted, fit = [], plain.fit
+
+    def counted(training, **more):
+        fitted.append(training)
+        return fit(training, **more)
+
+    monkeypatch.setattr(plain, "fit", counted)
+    with pytest.raises((UnknownName, InvalidConfiguration), match=message):
+        adapt.predictions(images(), with_candidates({"name": "a", **candidate}))
     assert fitted == []
+
+
+@pytest.mark.parametrize("name", MITIGATIONS)
+def test_every_member_has_its_parameters_where_they_are_checked_first(name):
+    with pytest.raises(InvalidConfiguration, match=f"mitigation {name}: unknown parameter 'no'"):
+        adapt.predictions(
+            images(), with_candidates({"name": "a", "mitigation": name, "parameters": {"no": 1}})
+        )
 
 
 def test_an_attribute_with_one_level_is_an_error_that_names_it():

@@ -56,14 +56,18 @@ def fewest(rows, group):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("noise", [0.0, 0.1])
 @pytest.mark.parametrize("patients", [100, 200, 400])
-def test_harm_to_few_patients_all_or_nothing_passes_in_at_most_5_in_100(patients):
-    """A share of F's positives falls to the bottom: a loss of the margin, and often of nobody."""
+def test_harm_to_few_patients_all_or_nothing_passes_in_at_most_5_in_100(patients, noise):
+    """A share of F's positives falls to the bottom: a loss of the margin, and often of nobody.
+
+    With noise everybody's score moves a little, so that the difference has an error, a small one.
+    """
     draws, rng, passed = 300, np.random.default_rng(7), 0
     for _ in range(draws):
         rows = people(rng, patients=patients, images=1)
         plain = score(rng, rows, {"F": 0.85, "M": 0.85}, common(rng, rows))
-        other = plain.copy()
+        other = plain + noise * rng.normal(size=len(plain))
         hit = (rows.groups == "F") & rows.truth("x") & (rng.random(len(plain)) < MARGIN / 0.85)
         other[hit] = plain.min() - 1.0
         passed += judged(rng, rows, plain, other).passes
@@ -137,7 +141,7 @@ def test_without_a_margin_nothing_is_shown_and_a_failure_is_a_failure():
 
 def test_differences_are_those_of_the_engine_at_the_joint_half_width():
     rng = np.random.default_rng(3)
-    rows = people(rng)
+    rows = people(rng, patients=900)
     shared = common(rng, rows)
     both = [score(rng, rows, {"F": a, "M": 0.8}, shared) for a in (0.8, 0.85)]
     found = judged(rng, rows, *both)

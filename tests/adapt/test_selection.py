@@ -215,6 +215,17 @@ def test_a_useless_candidate_encodes_nothing_and_is_kept_out_by_the_floor():
     assert free.choices["least_encoding"].candidate == "other"
 
 
+def test_where_no_group_can_be_held_against_the_floor_plain_training_stays():
+    rng = np.random.default_rng(14)
+    rows = people(rng, patients=200, images=1, prevalence=0.06)
+    uneven = score(rng, rows, EQUAL, common(rng, rows)) + (rows.groups == "F")
+    made = [outcome(rows, "plain", uneven), outcome(rows, "other", rng.normal(size=len(uneven)))]
+    found = selection(rows, made, options(despite_guard={"other": "to see what the floor does"}))
+    choice = found.choices["least_encoding"]
+    assert choice.candidate == "plain"
+    assert "no group is large enough on validation to hold against a floor" in choice.reason
+
+
 def test_a_better_candidate_that_harms_a_group_gives_way_to_the_next():
     rng = np.random.default_rng(11)
     by = {

@@ -10,6 +10,7 @@ from PIL import Image
 from equipoise import adapt, curate, embed, mitigations, tables
 from equipoise.errors import InvalidTable
 from equipoise.metrics import clustered_auroc
+from equipoise.metrics.points import seal
 from equipoise.scope import Scope
 from tests.adapt.made import cohort, embeddings
 
@@ -46,6 +47,28 @@ def test_the_stage_writes_tables_that_keep_their_contracts(tmp_path, evaluation)
     assert records["evaluation"] == evaluation
     assert result["not_assessed"] == {"edema": 20}
     assert (result["n_candidates"], result["n_failed"]) == (3, 0)
+
+
+@pytest.mark.parametrize("evaluation", ["split", "cross-fit"])
+def test_operating_points_carry_the_digest_of_validation_scores_that_are_kept(tmp_path, evaluation):
+    inputs, out = prepared(tmp_path), tmp_path / "out"
+    options = OPTIONS.model_copy(update={"evaluation": evaluation, "seeds": (0, 1)})
+    adapt.run(options, inputs, out, Scope())
+    labels = tables.read(inputs["cohort"] / "cohort.parquet", tables.COHORT)
+    points = tables.read(out / "operating_points.parquet", tables.OPERATING_POINTS)
+    own = points.filter(~pl.col("candidate").str.starts_with("procedure"))
+    assert own.height == 3 * 2 * (3 if evaluation == "cross-fit" else 1)
+    for row in own.iter_rows(named=True):
+        if row["fold"] is None:
+            kept = tables.read(
+                out / "predictions" / f"{row['candidate']}.parquet", tables.PREDICTIONS
+            ).filter(split="validation")
+        else:
+            name = f"{row['candidate']}-fold{row['fold']}.parquet"
+            kept = tables.read(out / "validation" / name, tables.PREDICTIONS)
+        both = kept.join(labels, on="image_id").drop_nulls(["label:edema", "score:edema"])
+        score, label = both["score:edema"].to_numpy(), both["label:edema"].to_numpy()
+        assert seal(both["image_id"].to_list(), score, label) == row["digest"]
 
 
 def test_a_probe_that_is_saved_gives_the_scores_that_were_written(tmp_path):
@@ -86,7 +109,8 @@ def test_an_embedding_that_is_no_number_stops_the_run_and_fails_no_candidate(tmp
     x[3, 0] = np.nan
     vectors = embeddings(frame, x)
     tables.write(vectors, inputs["embeddings"] / "embeddings.parquet", tables.EMBEDDINGS)
-    with pytest.raises(InvalidTable, match="embeddings: 1 of 400 rows hold NaN or infinity"):
+    told = "embeddings: 1 of 400 images of the split hold NaN or infinity, as 'i0003'"
+    with pytest.raises(InvalidTable, match=told):
         adapt.run(OPTIONS, inputs, tmp_path / "out", Scope())
 
 

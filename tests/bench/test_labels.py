@@ -11,6 +11,7 @@ from equipoise.bench import labels as module
 from equipoise.errors import InvalidTable, UnknownName
 from equipoise.metrics import paired
 from equipoise.metrics.paired import Answers
+from equipoise.splits import patient_strata
 from tests.bench.made import images
 
 PLAIN = adapt.Options(candidates=(), penalties=(1.0,), group_by=("sex",))
@@ -65,6 +66,30 @@ def test_patients_of_a_smaller_share_are_among_those_of_a_larger_one():
         for patient, kept in zip(made.patients, some, strict=True):
             assert by_patient.setdefault(patient, kept) == kept
     assert not np.array_equal(module._kept(made, 0.5, 0), module._kept(made, 0.5, 1))
+
+
+@pytest.mark.parametrize("findings", [1, 14])
+def test_a_share_is_that_share_of_the_patients_however_many_strata_there_are(findings):
+    rng, n = np.random.default_rng(0), 600
+    ids = [f"p{i:03d}" for i in range(n)]
+    labels = {f"f{i}": pl.Series(rng.random(n) < 0.15) for i in range(findings)}
+    sex = np.array(["F", "M"])[rng.integers(0, 2, n)]
+    made = adapt.Rows(
+        ids,
+        ids,
+        np.zeros((n, 1)),
+        labels,
+        sex,
+        patient_strata(ids, [one.to_list() for one in labels.values()], [sex.tolist()]),
+        np.arange(n),
+        np.array(["train", "validation", "test"])[np.arange(n) % 3],
+        np.zeros(n, dtype=np.int64),
+    )
+    for share in (0.1, 0.25, 0.5):
+        kept = module._kept(made, share, 0)
+        assert kept.sum() == round(share * 400)
+        by_sex = [kept[sex == one].sum() / (sex == one).sum() for one in ("F", "M")]
+        assert by_sex == pytest.approx([share * 2 / 3] * 2, abs=0.05)
 
 
 def test_with_all_labels_it_is_what_adapt_says_by_itself(curve):

@@ -61,6 +61,22 @@ def test_labels_writes_tables_evidence_and_counts_the_opening(given, capsys):
     assert evidence.opened(folder) == {"times": 3, "questions": 2}
 
 
+def test_a_group_without_a_number_is_said_with_the_reason(given, capsys):
+    folder, words = given
+    frame = pl.read_parquet(folder / "cohort" / "cohort.parquet")
+    rare = frame["patient_id"].rank("dense") <= 20
+    frame = frame.with_columns(sex=pl.when(rare).then(pl.lit("X")).otherwise(pl.col("sex")))
+    tables.write(frame, folder / "cohort" / "cohort.parquet", tables.COHORT)
+    more = ["--from-splits", folder / "splits", "--fraction", "1", "--out", folder / "curve"]
+    assert run("bench", "labels", *words, *more) == 0
+    said = capsys.readouterr().out
+    lines = [line for line in said.splitlines() if line.startswith("no number: edema, auroc, X: ")]
+    assert len(lines) == 1
+    assert "positives (images); needs 30" in lines[0]
+    assert "everybody │ –       │  100 % │" in said
+    assert "│ +0.9" not in said  # a value is no difference
+
+
 def test_sites_shows_both_sides(given, capsys):
     folder, words = given
     out = folder / "sites"
@@ -152,3 +168,14 @@ def test_adapt_says_what_was_chosen_why_and_what_other_rules_would_choose(given,
     said = capsys.readouterr().err
     assert "chosen by rule overall: plain: plain training: none is better by this rule" in said
     assert "  smallest_contrast: plain" in said
+
+
+def test_a_written_reason_can_be_given_as_a_flag(given, capsys):
+    folder, words = given
+    (folder / "asked.yaml").write_text("{candidates: [{name: jtt, mitigation: jtt}]}\n")
+    words = [*words[:-2], "--group-by", "[sex]", "--from-splits", str(folder / "splits")]
+    asked = ["--despite-guard", "{jtt: the board weighed it}", "--standard-errors", "0"]
+    assert run("adapt", *words, *asked, "--out", folder / "adapt") == 0
+    capsys.readouterr()
+    assert run("adapt", *words, "--despite-guard", "{jt: why}", "--out", folder / "adapt") == 2
+    assert "no candidate 'jt'; candidates: plain, jtt; did you mean" in capsys.readouterr().err

@@ -389,6 +389,30 @@ def test_the_guard_its_limits_and_a_written_reason_stand_beside_the_choice() -> 
     assert re.search(r"0\s*3\s*plain\s*none is better", said)
 
 
+def test_of_several_seeds_the_thresholds_that_were_audited_are_those_of_the_candidate() -> None:
+    points = material().operating_points
+    assert points is not None
+    both = [
+        points.with_columns(candidate=pl.lit(f"plain-{seed}"), threshold=pl.lit(0.3 + seed / 10))
+        for seed in (0, 1)
+    ]
+    selection = {"candidate": "plain", "seed": 1, "rule": "overall", "standard_errors": 2.0}
+    given = dataclasses.replace(material(), operating_points=pl.concat(both), selection=selection)
+    said = _section(report.html(given), "candidates")
+    own, others = said.split("Operating points of the other candidates")
+    assert "0.4000" in own
+    assert "0.3000" not in own
+    assert "0.3000" in others
+    assert "Operating points: not available" not in said
+    assert re.search(r"Standard errors asked for\s*2", said)
+
+
+def test_of_a_cross_fit_it_is_said_that_no_test_split_was_opened() -> None:
+    selection = {"candidate": "procedure", "cross_fitted": True}
+    said = _section(report.html(dataclasses.replace(material(), selection=selection)), "candidates")
+    assert "No test split was opened" in said
+
+
 def test_how_often_the_test_split_was_opened_is_said_or_said_to_be_unknown(tmp_path: Path) -> None:
     inputs = _folders(tmp_path)
     said = _section(report.html(report.gathered(inputs)), "candidates")

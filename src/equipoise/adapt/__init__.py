@@ -16,6 +16,7 @@ from equipoise.adapt.material import Rows, rows
 from equipoise.adapt.options import Candidate, OperatingPoint, Options
 from equipoise.adapt.outcomes import Outcome
 from equipoise.adapt.records import all_trials, judged, summary
+from equipoise.adapt.validations import validations
 from equipoise.metrics.points import threshold
 from equipoise.scope import Scope
 from equipoise.tables import (
@@ -29,7 +30,7 @@ from equipoise.tables import (
     write_json,
 )
 
-VERSION = 2
+VERSION = 3
 NEEDS = ("cohort", "splits", "embeddings")
 WANTS: tuple[str, ...] = ()
 GIVES = ("predictions",)
@@ -78,7 +79,8 @@ def run(options: Options, inputs: Mapping[str, Path], out: Path, scope: Scope) -
         group_by=options.group_by,
     )
     adapted = predictions(images, options, progress=scope.progress)
-    for name, frame in adapted.predictions.items():
+    kept = {**adapted.predictions, **validations(images, adapted.outcomes)}
+    for name, frame in kept.items():
         write(frame, out / name, PREDICTIONS)
     write(adapted.operating_points, out / "operating_points.parquet", OPERATING_POINTS)
     write_json(out / "selection.json", dict(adapted.selection))

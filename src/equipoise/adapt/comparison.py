@@ -1,5 +1,6 @@
 """All candidates compared: fitted, scored, and one of them selected."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
@@ -15,6 +16,7 @@ from equipoise.adapt.thresholds import by_group
 from equipoise.errors import InvalidTable
 from equipoise.metrics import UNKNOWN
 from equipoise.mitigations import MITIGATIONS, joined_groups
+from equipoise.mitigations.rows import parsed
 from equipoise.registry import load
 from equipoise.scope import Progress, silent
 from equipoise.tables import OPERATING_POINTS
@@ -74,6 +76,8 @@ def predictions(
         If plain training cannot be fitted for some finding, or an attribute has one level only.
     UnknownName
         If there is no such mitigation; before anything is fitted.
+    InvalidConfiguration
+        If a mitigation has no such parameter; before anything is fitted.
 
     Examples
     --------
@@ -155,9 +159,12 @@ def _grouped(first: Outcome, reason: str) -> dict[str, object]:
 
 
 def _check(images: Rows, options: Options) -> None:
-    """Refuse, before anything is fitted, a name that does not exist and groups that are one."""
+    """Refuse, before anything is fitted, names that do not exist and groups that are one."""
     for candidate in options.compared():
         load(candidate.mitigation, MITIGATIONS, kind="mitigation")
+        if candidate.mitigation in MITIGATIONS:
+            module = sys.modules[MITIGATIONS[candidate.mitigation].partition(":")[0]]
+            parsed(module.Parameters, candidate.parameters, candidate.mitigation)
     names = sorted(set(images.groups.tolist()) - {UNKNOWN})
     if len(names) < 2 and names != joined_groups(pl.DataFrame({"": [0]}), []):
         by = ", ".join(options.group_by) or "as given"
@@ -176,6 +183,7 @@ def _said(selected: Selection, options: Options, outcomes: Sequence[Outcome]) ->
         "file": f"predictions/{first.file}.parquet",
         "rule": options.selection,
         "reason": reason,
+        "standard_errors": options.standard_errors,
         "margin": options.margin,
         "guard": guard.status,
         "guard_reason": guard.reason,

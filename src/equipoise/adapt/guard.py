@@ -197,15 +197,16 @@ def _limits(change: Change, z: float) -> tuple[float, float]:
 
     The limits of either candidate, joined by their correlation, would not close on a difference
     that is nearly constant, since each leans to one side. Few patients who differ give few degrees
-    of freedom; where nobody differs, the limit is the share that nobody in so many would show.
+    of freedom. However little everybody differs, harm to a few who were not drawn is not seen: no
+    limit is closer than the share that nobody among so many would show.
     """
     side, own = change.sides[0], change.influence
     variance, fourth = (np.array([(own**power).sum()]) for power in (2, 4))
     n = np.array([side.resting], dtype=np.float64)
+    half = 1.0 - float(ndtr(-z)) ** (1.0 / side.resting)
     if variance[0] > 0.0:
-        half = float(widened(z, freedom(variance, fourth, n))[0] * np.sqrt(variance[0]))
-    else:
-        half = 1.0 - float(ndtr(-z)) ** (1.0 / side.resting)
+        by_error = widened(z, freedom(variance, fourth, n))[0] * np.sqrt(variance[0])
+        half = max(half, float(by_error))
     if len(change.runs) > 1:
         k = len(change.runs)
         half = float(np.hypot(half, stdtrit(k - 1.0, ndtr(z)) * change.runs.std(ddof=1) / k**0.5))

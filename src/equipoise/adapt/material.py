@@ -96,7 +96,7 @@ def rows(
         embeddings, on="image_id", how="left", maintain_order="left"
     )["vector"]
     x = vectors.rechunk().to_numpy()
-    probes.check_embeddings(x)
+    _check_numbers(x, image_ids)
     groups = joined_groups(people, group_by)
     labels = {name: labels_of(people, name) for name in names}
     patient_ids = people["patient_id"].to_list()
@@ -121,6 +121,16 @@ def _check_present(image_ids: Sequence[str], table: pl.DataFrame, name: str) -> 
         raise InvalidTable(
             f"{name}: {len(missing)} of {len(image_ids)} images of the split are missing, "
             f"as '{missing[0]}'"
+        )
+
+
+def _check_numbers(x: probes.Embeddings, image_ids: Sequence[str]) -> None:
+    """Refuse embeddings that are no numbers, by the image: rows stand in an order of their own."""
+    bad = ~np.isfinite(x).all(axis=1)
+    if bad.any():
+        raise InvalidTable(
+            f"embeddings: {bad.sum()} of {len(x)} images of the split hold NaN or infinity, as "
+            f"'{image_ids[int(bad.argmax())]}'"
         )
 
 

@@ -230,7 +230,8 @@ def quantity(rule: Rule, found: Reached, utopia: Mapping[str, Number]) -> Number
     """Return what a rule looks at, higher being better; None if there is no such number.
 
     The worst group and the largest contrast are taken as they are found: where two groups are
-    nearly tied, the standard error is that of the one in front.
+    nearly tied, the standard error is that of the one in front, and too large rather than too
+    small. The distance to the optimum is in AUROC; MEDFAIR divides each group's by its best.
 
     Parameters
     ----------

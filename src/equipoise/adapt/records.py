@@ -42,7 +42,9 @@ def summary(outcomes: Sequence[Outcome], found: Selection) -> list[dict[str, obj
             "guard": found.guards[one.candidate].status,
             "guard_reason": found.guards[one.candidate].reason,
             "penalties": [trial.penalty for trial in one.kept.values()],
-            "converged": all(trial.fitted.converged for trial in one.kept.values()),
+            "converged": all(trial.fitted.converged for trial in one.kept.values())
+            if one.kept
+            else None,
             "group_auroc": one.groups,
         }
         for one in outcomes

@@ -202,10 +202,15 @@ def _eligible(
         return names, ""
     floor = options.floor
     lowest = everyone.worst(plain)
+    if lowest is None:
+        return [], "; no group is large enough on validation to hold against a floor"
     if floor is None:
-        floor = (lowest or 0.0) - (options.margin or 0.0)
+        floor = lowest - (options.margin or 0.0)
     above = [name for name in names if (everyone.worst(name) or 0.0) >= floor]
-    said = f"; floor {floor:.3f} in every group: {len(above)} of {len(names)} candidates reach it"
+    said = (
+        f"; floor {floor:.3f} in every group with a number: {len(above)} of {len(names)} "
+        "candidates reach it"
+    )
     return above, said
 
 

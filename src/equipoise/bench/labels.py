@@ -1,8 +1,8 @@
 """The label-fraction curve: what fewer labels do to each group, and to the gaps between them.
 
-Every seed puts the patients of training and validation in an order; a fraction is a beginning of
-it within each stratum, so that a smaller fraction's patients are among a larger one's. The test
-split stays whole: all fractions answer for the same patients.
+Every seed puts the patients of training and validation in an order in which strata alternate; a
+fraction is a beginning of it, so that a smaller fraction's patients are among a larger one's. The
+test split stays whole: all fractions answer for the same patients.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -107,16 +107,23 @@ def label_curve(
 
 
 def _kept(images: adapt.Rows, share: float, seed: int) -> Flags:
-    """Return which images are of the patients whose labels are used, at least one a stratum."""
+    """Return which images are of the patients whose labels are used, alike in every stratum.
+
+    Each stratum's patients lie evenly between 0 and 1, from a place that is drawn, and the lowest
+    of all are kept. One of every stratum would be far more than the share where strata are many,
+    as with a dozen findings.
+    """
     development = np.flatnonzero(images.split != "test")
     people, first = np.unique(images.patients[development], return_index=True)
     strata = np.array([images.strata[i] for i in development[first]])
-    order = np.random.default_rng(seed).permutation(len(people))
-    kept: list[int] = []
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(people))
+    place = np.zeros(len(people))
     for stratum in np.unique(strata):
         inside = order[strata[order] == stratum]
-        kept += people[inside[: max(1, round(share * len(inside)))]].tolist()
-    return np.isin(images.patients, kept)
+        place[inside] = (np.arange(len(inside)) + rng.random()) / len(inside)
+    n = max(1, round(share * len(people)))
+    return np.isin(images.patients, people[np.argsort(place, kind="stable")[:n]])
 
 
 def _curve(

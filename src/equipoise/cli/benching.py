@@ -262,6 +262,8 @@ def _close(
         "stages": _show_ways,
     }
     show[name](found)
+    for sentence in _lacking(found) if "against" in found.columns else ():
+        say(sentence)
     for reason in found.filter(found["failed"] > 0)["reason"].unique().sort():
         say(f"failed: {reason}")
     told_openings(out.parent)
@@ -277,7 +279,7 @@ def _show_labels(found: "pl.DataFrame") -> None:
                 "against": row["against"],
                 "labels": f"{100.0 * row['fraction']:g} %",
                 "patients": f"{row['labelled_patients']:.0f}",
-                "value": _span(row, ("value", "low", "high")),
+                "value": _span(row, ("value", "low", "high"), signed=row["against"] is not None),
                 "change from most": _span(row, ("change", "change_low", "change_high")),
                 "runs": _runs(row),
             }
@@ -299,12 +301,14 @@ def _show_sites(found: "pl.DataFrame") -> None:
             {
                 "group": row["group"],
                 "against": row["against"],
-                "where trained": _span(row, ("value_in", "low_in", "high_in")),
-                "elsewhere": _span(row, ("value_out", "low_out", "high_out")),
+                "where trained": _span(row, ("value_in", "low_in", "high_in"), signed=gap),
+                "elsewhere": _span(row, ("value_out", "low_out", "high_out"), signed=gap),
                 "shift": _span(row, ("shift", "shift_low", "shift_high")),
                 "runs": _runs(row),
             }
-            for row in part.iter_rows(named=True)
+            for row, gap in zip(
+                part.iter_rows(named=True), part["against"].is_not_null(), strict=True
+            )
         ]
         table(_frame(rows), f"{key}: where it was trained, and elsewhere")
     talk().print(
@@ -365,15 +369,31 @@ def _parts(found: "pl.DataFrame") -> "Iterator[tuple[str, pl.DataFrame]]":
         yield " · ".join(str(word) for word in key if word is not None), part
 
 
+def _lacking(found: "pl.DataFrame") -> "Iterator[str]":
+    """Yield why groups have no number, each reason once; a gap has none where its groups have none.
+
+    Candidates and shares answer for the same patients, and lack the same.
+    """
+    lacking = found.filter(found["against"].is_null() & (found["status"] == "not assessable"))
+    names = [n for n in ("finding", "metric", "quantity", "group", "reason") if n in found.columns]
+    for row in lacking.unique(names, maintain_order=True).iter_rows(named=True):
+        who = row["group"] or row.get("quantity")
+        yield f"no number: {row['finding']}, {row['metric']}, {who}: {row['reason']}"
+
+
 def _frame(rows: "list[dict[str, object]]") -> "pl.DataFrame":
     import polars as pl
 
     return pl.DataFrame(rows, infer_schema_length=None)
 
 
-def _span(row: Mapping[str, float | None], names: tuple[str, str, str]) -> str | None:
+def _span(
+    row: Mapping[str, float | None], names: tuple[str, str, str], *, signed: bool = True
+) -> str | None:
+    """Return a number and its limits; only what is a difference has a sign."""
     value, low, high = (row[name] for name in names)
-    return None if value is None else f"{value:+.3f} ({low:+.3f} to {high:+.3f})"
+    form = "+.3f" if signed else ".3f"
+    return None if value is None else f"{value:{form}} ({low:{form}} to {high:{form}})"
 
 
 def _runs(row: Mapping[str, object]) -> str:

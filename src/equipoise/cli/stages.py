@@ -163,6 +163,8 @@ def _parameter(name: str, annotation: object, default: object) -> inspect.Parame
 
 def _is_text(field: FieldInfo) -> bool:
     kinds = get_args(field.annotation) if get_origin(field.annotation) else (field.annotation,)
+    if get_origin(field.annotation) is dict:
+        return False
     if get_origin(field.annotation) in {Literal, list}:
         return get_origin(field.annotation) is Literal
     return all(kind in {str, Path, type(None)} for kind in kinds)

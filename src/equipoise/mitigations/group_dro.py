@@ -123,8 +123,10 @@ def fit(
     References
     ----------
     Sagawa, Koh, Hashimoto, Liang, *Distributionally robust neural networks for group shifts*,
-    ICLR 2020. Nesterov, *Smooth minimization of non-smooth functions*, Mathematical Programming
-    103, 2005 (the smoothing).
+    ICLR 2020. Zong, Yang and Hospedales, *MEDFAIR*, ICLR 2023. Yang et al., *The limits of fair
+    medical imaging AI in real-world generalization*, Nature Medicine 30, 2024. Nesterov,
+    *Smooth minimization of non-smooth functions*, Mathematical Programming 103, 2005 (the
+    smoothing).
 
     Examples
     --------

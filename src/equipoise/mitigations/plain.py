@@ -32,7 +32,7 @@ def fit(
     at test time; if given, their losses are reported.
 
     Replication: over 11 algorithms, 10 data sets and 3 rules of selection no mitigation was
-    reliably better than it (MEDFAIR), nor over six on chest radiographs out of distribution.
+    reliably better than it (MEDFAIR), nor was any of five on chest radiographs out of distribution.
 
     Parameters
     ----------

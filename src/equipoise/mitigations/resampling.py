@@ -42,8 +42,9 @@ def fit(
     label: not even there), not at test time. Rows of unknown group are drawn as often as in plain
     training. The draw depends on what rows hold, not on their order.
 
-    Replication: as good as costlier methods under a strong spurious attribute (Idrissi 2022);
-    among the six compared on chest radiographs its gains did not hold out of distribution.
+    Replication: as good as costlier methods under a strong spurious attribute (Idrissi 2022); not
+    reliably better than plain training on ten medical sets (MEDFAIR); among the six compared on
+    chest radiographs its gains did not hold out of distribution (Yang 2024).
 
     Parameters
     ----------
@@ -63,7 +64,7 @@ def fit(
     ----------
     Japkowicz, *The class imbalance problem*, IC-AI 2000. Idrissi, Arjovsky, Pezeshki and
     Lopez-Paz, *Simple data balancing achieves competitive worst-group accuracy*, CLeaR 2022.
-    Yang et al., Nature Medicine 30, 2024.
+    Zong, Yang and Hospedales, *MEDFAIR*, ICLR 2023. Yang et al., Nature Medicine 30, 2024.
 
     Examples
     --------

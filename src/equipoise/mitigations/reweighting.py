@@ -44,7 +44,8 @@ def fit(
     scores are no longer probabilities at the cohort's prevalence.
 
     Replication: on images with a strong spurious attribute it reaches what costlier methods do
-    (Idrissi 2022); on medical images it is not reliably better than plain training (MEDFAIR).
+    (Idrissi 2022). On medical images resampling, which it is in expectation, was not reliably
+    better than plain training (MEDFAIR); of weights themselves none is known to us.
 
     Parameters
     ----------
@@ -64,6 +65,7 @@ def fit(
     ----------
     Japkowicz, *The class imbalance problem*, IC-AI 2000. Idrissi, Arjovsky, Pezeshki and
     Lopez-Paz, *Simple data balancing achieves competitive worst-group accuracy*, CLeaR 2022.
+    Zong, Yang and Hospedales, *MEDFAIR*, ICLR 2023.
 
     Examples
     --------

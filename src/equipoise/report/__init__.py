@@ -30,7 +30,7 @@ __all__ = [
     "run",
 ]
 
-VERSION = 5
+VERSION = 6
 NEEDS = ("estimates",)
 WANTS = (
     "verdict",

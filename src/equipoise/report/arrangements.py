@@ -21,6 +21,7 @@ _CANDIDATE = (
     "mitigation",
     "seed",
     "status",
+    "converged",
     "guard",
     "reason",
 )
@@ -28,6 +29,7 @@ _SELECTION = (
     "candidate",
     "rule",
     "reason",
+    "standard_errors",
     "margin",
     "guard",
     "guard_reason",
@@ -141,6 +143,15 @@ def compared_candidates(rows: Sequence[Row]) -> list[dict[str, object]]:
 def chosen_facts(selection: Row) -> dict[str, object]:
     """Return what the selection says in a few lines, the candidate first."""
     return {name: selection[name] for name in _SELECTION if selection.get(name) is not None}
+
+
+def points_of(points: Sequence[Row], names: Sequence[str], selection: Row) -> list[Row]:
+    """Return the operating points of the candidates that are shown.
+
+    Of several seeds each has its own, under candidate and seed; the seed that is audited is shown.
+    """
+    shown = {*names, *(f"{name}-{selection.get('seed')}" for name in names)}
+    return [row for row in points if row["candidate"] in shown]
 
 
 def fold_choices(selection: Row) -> list[dict[str, object]]:

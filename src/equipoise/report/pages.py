@@ -85,6 +85,7 @@ def _tools(texts: Texts) -> dict[str, Callable[..., object]]:
         "percented": arrangements.percented,
         "compared_candidates": arrangements.compared_candidates,
         "chosen_facts": arrangements.chosen_facts,
+        "points_of": arrangements.points_of,
         "rule_choices": arrangements.rule_choices,
         "fold_choices": arrangements.fold_choices,
         "by_kind": arrangements.by_kind,
