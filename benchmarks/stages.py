@@ -4,7 +4,7 @@
     python benchmarks/stages.py --only labels --seeds 2 --steps 20
 
 Curation, group-aware pre-training, mitigation and selection, each alone and all together, under one
-budget. Needs the extra `train`. The rows of all sets are kept as JSON beside the Markdown.
+budget. Needs the extra `train`. Encoders and rows stay in a folder: a run that is killed goes on.
 """
 
 import os
@@ -16,7 +16,6 @@ import argparse
 import json
 import multiprocessing
 import sys
-import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -89,15 +88,15 @@ def _index(cohort: pl.DataFrame) -> pl.DataFrame:
     return told.select(*IMAGE_CACHE.columns)
 
 
-def compared(name: str, seeds: int, steps: int) -> dict[str, object]:
+def compared(name: str, seeds: int, steps: int, work: Path) -> dict[str, object]:
     """Return the comparison on one set, and what it cost."""
     started = time.process_time()
     by = PLANTED[name][0]
-    with tempfile.TemporaryDirectory() as where:
-        folder = Path(where)
-        truth = written(name, folder)
-        inputs = dict.fromkeys(("cohort", "images", "splits"), folder)
-        found = bench.stages(inputs, asked(by, seeds=seeds, steps=steps), work=folder, truth=truth)
+    folder = work / name
+    folder.mkdir(parents=True, exist_ok=True)
+    truth = written(name, folder)
+    inputs = dict.fromkeys(("cohort", "images", "splits"), folder)
+    found = bench.stages(inputs, asked(by, seeds=seeds, steps=steps), work=folder, truth=truth)
     spent = time.process_time() - started
     print(name, f"{spent:.0f} CPU s", file=sys.stderr, flush=True)
     return {
@@ -162,18 +161,18 @@ def main() -> None:
     """Print all sets in Markdown."""
     ask = argparse.ArgumentParser(description=__doc__)
     ask.add_argument("--seeds", type=int, default=5)
-    ask.add_argument("--steps", type=int, default=200)
+    ask.add_argument("--steps", type=int, default=150)
     ask.add_argument("--only", nargs="+", default=list(PLANTED), choices=list(PLANTED))
-    ask.add_argument("--json", type=Path, help="where to keep the rows")
+    ask.add_argument("--work", type=Path, default=Path("build/stages"), help="encoders, rows")
     told = ask.parse_args()
     found = []
     with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
-        jobs = [pool.submit(compared, name, told.seeds, told.steps) for name in told.only]
+        given = told.seeds, told.steps, told.work
+        jobs = [pool.submit(compared, name, *given) for name in told.only]
         for job in jobs:
             found.append(job.result())
             print("\n".join(lines_of(found[-1])), flush=True)
-    if told.json is not None:
-        told.json.write_text(json.dumps(found, indent=1), encoding="utf-8")
+    (told.work / "rows.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
 
 
 if __name__ == "__main__":

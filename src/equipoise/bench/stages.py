@@ -131,7 +131,7 @@ def stages(
     options
         The budget, the groups, the members, how encoders are trained, seeds.
     work
-        An existing folder for the encoders.
+        An existing folder for the encoders; what was trained there before is not trained again.
     truth
         Image of the test split → label to test by, where it is known better than that of the
         cohort.
@@ -228,9 +228,9 @@ def _rows(
     write(training.select(*SPLITS.columns), folder / "splits.parquet", SPLITS)
     told = bench.options.pretrain if trained == _PLAIN else bench.options.group_aware()
     asked = told.model_copy(update={"seed": seed})
-    pretrain.run(
-        asked, {"cohort": folder, "splits": folder, "images": bench.images}, folder, Scope()
-    )
+    material = {"cohort": folder, "splits": folder, "images": bench.images}
+    # Checkpoints under `work`: an encoder that was trained there is not trained again.
+    pretrain.run(asked, material, folder, Scope(cache=bench.work))
     encoder = onnx.load(
         {"path": str(folder / "encoder.onnx"), "card": str(folder / "card.yaml")}, Scope()
     )
