@@ -65,12 +65,12 @@ def adversary(
     (True, True)
     """
     games = [one for one in (_Game.of(codes, part) for part in parts) if one is not None]
-    befores: list[_State | None] = [None] * len(games)
+    states: list[_State | None] = [None] * len(games)
 
     def discrepancy(values: Reals) -> tuple[float, Reals]:
         total, gradient = 0.0, np.zeros_like(values)
         for place, game in enumerate(games):
-            gain, slope, befores[place] = game.played(values, loss, befores[place])
+            gain, slope, states[place] = game.played(values, loss, states[place])
             total += gain / len(games)
             gradient[game.rows] += slope / len(games)
         return total, gradient
