@@ -99,3 +99,34 @@ def test_the_adversary_finds_what_a_plain_solver_finds():
     model = sklearn.LogisticRegression(C=1e3, max_iter=1000, tol=1e-10).fit(basis, groups)
     chance = model.predict_proba(basis)[np.arange(N), groups]
     assert gain == pytest.approx(np.log(2) + np.log(chance).mean(), abs=0.01)
+
+
+@pytest.mark.parametrize("stretch", [1.6, 100.0], ids=["near", "far"])
+@pytest.mark.parametrize("parts", [[np.full(N, True)], [TRUTH, ~TRUTH]], ids=["all", "by label"])
+def test_an_adversary_ends_in_one_place_wherever_it_begins(parts, stretch):
+    gain = adversaries.adversary(UNKNOWN, parts)
+    for power in range(5):
+        gain(VALUES * 1.1**power)
+    moved = VALUES * stretch
+    again, anew = gain(moved), adversaries.adversary(UNKNOWN, parts)(moved)
+    assert again[0] == pytest.approx(anew[0], abs=1e-12)
+    np.testing.assert_allclose(again[1], anew[1], atol=1e-9)
+
+
+def test_the_curvature_of_an_adversary_of_three_groups_is_that_of_its_loss():
+    game = adversaries._Game.of(CODES, np.full(N, True))
+    basis = np.vstack([np.ones(N), VALUES.T, VALUES.T**2 - 1])
+    phi = np.random.default_rng(2).normal(size=(3, 5))
+
+    def slope(flat):
+        return game._seen(basis, flat.reshape(3, 5), "log").gradient.ravel()
+
+    numeric = optimize.approx_fprime(phi.ravel(), slope, 1e-6)
+    inverse = game._inverse(basis, game._seen(basis, phi, "log").share)
+    np.testing.assert_allclose(inverse @ numeric, np.eye(15), atol=1e-4)
+
+
+def test_cosine_and_sine_of_one_tangent_are_exact_to_rounding():
+    at = np.concatenate([np.pi * np.arange(-9, 10) / 2, np.linspace(-300, 300, 1001)])
+    for found, exact in zip(matching._turned(at), (np.cos(at), np.sin(at)), strict=True):
+        np.testing.assert_allclose(found, exact, rtol=0, atol=1e-15)

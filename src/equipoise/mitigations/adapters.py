@@ -252,11 +252,11 @@ class _Network:
             total += strength * apart
             by_unit += strength * slope
         by_hidden = norm_gradient(unit, scale, by_unit) * (1.0 - hidden**2)
-        by_matrix = self.rows.T @ norm_gradient(into, spread, by_hidden)
         # the decay is on the matrix as it acts: divided by the spread of what it gives
         size = (matrix**2).sum(axis=0) / spread**2
-        bend = self.rows.T @ into / len(self.truth)
-        by_matrix += self.layer.decay * (matrix / spread**2 - size / spread * bend)
+        by_into = norm_gradient(into, spread, by_hidden)
+        by_into -= (self.layer.decay / len(self.truth)) * (size / spread) * into
+        by_matrix = self.rows.T @ by_into + self.layer.decay * matrix / spread**2
         total += 0.5 * self.layer.decay * float(size.sum())
         total += 0.5 * penalty * float(weights @ weights)
         by_probe = miss @ unit + penalty * weights

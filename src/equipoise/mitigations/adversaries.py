@@ -19,10 +19,12 @@ Codes = npt.NDArray[np.int64]
 Loss = Literal["log", "absolute"]
 
 _RIDGE = 1e-2
-_TOLERANCE = 1e-8
+_TOLERANCE = 1e-10
 _STEPS = 50
 _TURN = 3
 _SHORTEST = 1e-6
+_WORTH = 0.1
+_ROUNDING = 1e-14
 
 
 def adversary(
@@ -45,7 +47,8 @@ def adversary(
     The gain is the fall of the loss, less the adversary's own penalty, below that of knowing
     nothing; its gradient is that at the adversary's optimum, or for *absolute*, which is not
     convex, where the adversary has come to in a turn of a few steps. Each call begins where the one
-    before ended; for *log* that matters within the solver's tolerance only.
+    before ended; for *log* that matters within the solver's tolerance only. A curvature serves
+    there for as long as its steps shrink the gradient tenfold, in the calls that follow too.
 
     References
     ----------
@@ -62,12 +65,12 @@ def adversary(
     (True, True)
     """
     games = [one for one in (_Game.of(codes, part) for part in parts) if one is not None]
-    starts: list[Reals | None] = [None] * len(games)
+    states: list[_State | None] = [None] * len(games)
 
     def discrepancy(values: Reals) -> tuple[float, Reals]:
         total, gradient = 0.0, np.zeros_like(values)
         for place, game in enumerate(games):
-            gain, slope, starts[place] = game.played(values, loss, starts[place])
+            gain, slope, states[place] = game.played(values, loss, states[place])
             total += gain / len(games)
             gradient[game.rows] += slope / len(games)
         return total, gradient
@@ -76,8 +79,26 @@ def adversary(
 
 
 @dataclass(frozen=True, slots=True)
+class _State:
+    """Where an adversary stands: its weights ``(groups, m)`` and the last curvature, inverted."""
+
+    phi: Reals
+    inverse: Reals | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """An adversary's loss with its penalty, the gradients by weights and by logits, and shares."""
+
+    value: float
+    gradient: Reals
+    by_logits: Reals
+    share: Reals
+
+
+@dataclass(frozen=True, slots=True)
 class _Game:
-    """The rows of one part, with groups that count alike."""
+    """The rows of one part, with groups that count alike; rows run along the second axis."""
 
     rows: Codes
     right: Reals
@@ -90,90 +111,108 @@ class _Game:
         names, mine = np.unique(codes[rows], return_inverse=True)
         if len(names) < 2:
             return None
-        right = (mine[:, None] == np.arange(len(names))).astype(np.float64)
-        weights = 1.0 / (len(names) * right.sum(axis=0)[mine])
+        right = (mine == np.arange(len(names))[:, None]).astype(np.float64)
+        weights = 1.0 / (len(names) * right.sum(axis=1)[mine])
         return cls(rows, right, weights)
 
-    def played(self, values: Reals, loss: Loss, start: Reals | None) -> tuple[float, Reals, Reals]:
-        """Return the gain, its gradient by the values of `rows`, and the adversary's weights."""
-        mine = values[self.rows]
-        basis = np.hstack([np.ones((len(mine), 1)), mine, mine**2 - 1.0])
-        shape = (basis.shape[1], self.right.shape[1])
-        begin = np.zeros(shape) if start is None else start
+    def played(
+        self, values: Reals, loss: Loss, before: _State | None
+    ) -> tuple[float, Reals, _State]:
+        """Return the gain, its gradient by the values of `rows`, and where the adversary is now."""
+        mine = np.ascontiguousarray(values[self.rows].T)
+        k, n_groups = len(mine), len(self.right)
+        basis = np.concatenate([np.ones((1, mine.shape[1])), mine, mine**2 - 1.0])
+        begin = _State(np.zeros((n_groups, len(basis))), None) if before is None else before
         solve = self._newton if loss == "log" else self._descent
-        phi = solve(basis, begin)
-        value = self._lost(basis, phi, loss)[0]
-        slope = self._loss(basis @ phi, loss)[1] @ phi.T  # by the basis
-        k = mine.shape[1]
-        gradient = slope[:, 1 : k + 1] + 2.0 * mine * slope[:, k + 1 :]
-        chance = np.log(shape[1]) if loss == "log" else 1.0 - 1.0 / shape[1]
-        return chance - value, -gradient, phi
+        state, seen = solve(basis, begin)
+        slope = state.phi.T @ seen.by_logits  # by the basis
+        gradient = slope[1 : k + 1] + 2.0 * mine * slope[k + 1 :]
+        chance = np.log(n_groups) if loss == "log" else 1.0 - 1.0 / n_groups
+        return chance - seen.value, -gradient.T, state
 
-    def _lost(self, basis: Reals, phi: Reals, loss: Loss) -> tuple[float, Reals]:
-        """Return loss and penalty of an adversary, and the gradient by its weights."""
-        value, slope = self._loss(basis @ phi, loss)
-        return value + 0.5 * _RIDGE * float((phi**2).sum()), basis.T @ slope + _RIDGE * phi
+    def _seen(self, basis: Reals, phi: Reals, loss: Loss) -> _Seen:
+        """Return what an adversary loses."""
+        logits = phi @ basis
+        top = logits.max(axis=0)
+        share = np.exp(logits - top)
+        total = share.sum(axis=0)
+        share /= total
+        if loss == "log":
+            each = np.log(total) + top - (logits * self.right).sum(axis=0)
+            by_logits = self.weights * (share - self.right)
+        else:
+            hit = (share * self.right).sum(axis=0)
+            each = 1.0 - hit
+            by_logits = self.weights * hit * (share - self.right)
+        value = float(self.weights @ each) + 0.5 * _RIDGE * float((phi**2).sum())
+        return _Seen(value, by_logits @ basis.T + _RIDGE * phi, by_logits, share)
 
-    def _newton(self, basis: Reals, phi: Reals) -> Reals:
-        """Solve the convex case to rounding: from a near start it takes a step or two."""
-        value, gradient = self._lost(basis, phi, "log")
+    def _newton(self, basis: Reals, before: _State) -> tuple[_State, _Seen]:
+        """Solve the convex case to rounding: from a near start it takes a few passes."""
+        phi, inverse = before.phi, before.inverse
+        seen = self._seen(basis, phi, "log")
+        if seen.value > np.log(len(phi)):  # values moved so far that to know nothing is better
+            phi, inverse = np.zeros_like(phi), None
+            seen = self._seen(basis, phi, "log")
         for _ in range(_STEPS):
-            if np.abs(gradient).max() <= _TOLERANCE:
+            size = np.abs(seen.gradient).max()
+            if size <= _TOLERANCE:
                 break
-            step = np.linalg.solve(self._curvature(basis, phi), gradient.ravel()).reshape(phi.shape)
-            length = 1.0
-            while length > _SHORTEST:
-                tried = phi - length * step
-                found = self._lost(basis, tried, "log")
-                if found[0] <= value:
-                    break
-                length *= 0.5
-            else:
+            fresh = inverse is None
+            if inverse is None:
+                inverse = self._inverse(basis, seen.share)
+            step = (inverse @ seen.gradient.ravel()).reshape(phi.shape)
+            moved = self._searched(basis, phi, step, seen.value)
+            if moved is not None:
+                phi, seen = moved
+            elif fresh:
                 break
-            phi, (value, gradient) = tried, found
-        return phi
+            if moved is None or np.abs(seen.gradient).max() > _WORTH * size:
+                inverse = None
+        return _State(phi, inverse), seen
 
-    def _curvature(self, basis: Reals, phi: Reals) -> Reals:
-        m, n_groups = phi.shape
-        share = _softmax(basis @ phi)
-        found = np.zeros((m, n_groups, m, n_groups))
+    def _searched(
+        self, basis: Reals, phi: Reals, step: Reals, value: float
+    ) -> tuple[Reals, _Seen] | None:
+        """Return the first point along a step, halved again and again, that is not worse."""
+        length = 1.0
+        while length > _SHORTEST:
+            tried = phi - length * step
+            found = self._seen(basis, tried, "log")
+            if found.value <= value + _ROUNDING:
+                return tried, found
+            length *= 0.5
+        return None
+
+    def _inverse(self, basis: Reals, share: Reals) -> Reals:
+        """Return the inverse of the curvature; shares add up to 1, so its blocks do to 0."""
+        n_groups, m = len(share), len(basis)
+        found = np.zeros((n_groups, m, n_groups, m))
         for i in range(n_groups):
-            for j in range(i + 1):
-                bend = self.weights * share[:, i] * ((i == j) - share[:, j])
-                found[:, i, :, j] = found[:, j, :, i] = (basis * bend[:, None]).T @ basis
-        flat: Reals = found.reshape(m * n_groups, m * n_groups)
-        return flat + _RIDGE * np.eye(m * n_groups)
+            for j in range(i):
+                block = (basis * (self.weights * share[i] * share[j])) @ basis.T
+                found[i, :, j] = found[j, :, i] = -block
+                found[i, :, i] += block
+                found[j, :, j] += block
+        flat = found.reshape(n_groups * m, n_groups * m)
+        return np.asarray(np.linalg.inv(flat + _RIDGE * np.eye(len(flat))), dtype=np.float64)
 
-    def _descent(self, basis: Reals, phi: Reals) -> Reals:
+    def _descent(self, basis: Reals, before: _State) -> tuple[_State, _Seen]:
         """Take a turn of a few steps: the case is not convex."""
         from scipy import optimize
 
+        shape = before.phi.shape
+
         def lost(flat: Reals) -> tuple[float, Reals]:
-            value, gradient = self._lost(basis, flat.reshape(phi.shape), "absolute")
-            return value, gradient.ravel()
+            seen = self._seen(basis, flat.reshape(shape), "absolute")
+            return seen.value, seen.gradient.ravel()
 
         found = optimize.minimize(
             lost,
-            phi.ravel(),
+            before.phi.ravel(),
             jac=True,
             method="L-BFGS-B",
             options={"maxiter": _TURN, "gtol": _TOLERANCE, "ftol": 0.0},
         )
-        return np.asarray(found.x.reshape(phi.shape), dtype=np.float64)
-
-    def _loss(self, logits: Reals, loss: Loss) -> tuple[float, Reals]:
-        """Return the weighted loss and its gradient by the logits."""
-        share = _softmax(logits)
-        if loss == "log":
-            top = logits.max(axis=1)
-            each = np.log(np.exp(logits - top[:, None]).sum(axis=1)) + top
-            each -= (logits * self.right).sum(axis=1)
-            return float(self.weights @ each), self.weights[:, None] * (share - self.right)
-        hit = (share * self.right).sum(axis=1, keepdims=True)
-        slope = -self.weights[:, None] * hit * (self.right - share)
-        return float(self.weights @ (1.0 - hit[:, 0])), slope
-
-
-def _softmax(logits: Reals) -> Reals:
-    raised = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(raised / raised.sum(axis=1, keepdims=True), dtype=np.float64)
+        phi = np.asarray(found.x.reshape(shape), dtype=np.float64)
+        return _State(phi, None), self._seen(basis, phi, "absolute")
