@@ -1,12 +1,10 @@
 import numpy as np
 import polars as pl
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from equipoise import adapt
-from equipoise.adapt.thresholds import moved
-from equipoise.errors import InvalidConfiguration
+from equipoise.adapt.thresholds import conflict, moved
 from tests.adapt.made import cohort, images
 
 UNIT = st.floats(0, 1, width=32)
@@ -83,21 +81,38 @@ def test_a_group_with_too_few_on_validation_keeps_the_common_one_and_it_is_writt
 
 
 def test_points_that_lie_otherwise_in_a_group_cannot_be_served_by_one_score():
-    from equipoise.adapt.thresholds import _check_order
-
     options = adapt.Options(
         operating_points=(
-            {"name": "in", "rule": "specificity"},
-            {"name": "out", "rule": "sensitivity"},
+            {"name": "in", "rule": "specificity", "at": 0.9},
+            {"name": "out", "rule": "sensitivity", "at": 0.9},
         )
     )
-    _check_order([0.6, 0.4], [0.5, 0.3], "F", options)
-    with pytest.raises(InvalidConfiguration, match="in group 'F' the operating points 'out'"):
-        _check_order([0.3, 0.4], [0.5, 0.3], "F", options)
-    with pytest.raises(InvalidConfiguration, match="'in' calls no image on validation"):
-        _check_order([0.6, 0.4], [1.0000001, 0.3], "F", options)
-    with pytest.raises(InvalidConfiguration, match="'out' calls every image on validation"):
-        _check_order([0.6, 0.4], [0.5, 0.0], "F", options)
+    assert conflict([0.6, 0.4], [0.5, 0.3], options) is None
+    assert "'out' and 'in' do not lie as" in conflict([0.3, 0.4], [0.5, 0.3], options)
+    assert "'in' calls no image" in conflict([0.6, 0.4], [1.0000001, 0.3], options)
+    assert "'out' calls every image" in conflict([0.6, 0.4], [0.5, 0.0], options)
+
+
+def test_a_group_that_cannot_be_served_keeps_the_common_thresholds_on_record():
+    both = (
+        adapt.OperatingPoint(name="high", rule="specificity", at=0.9),
+        adapt.OperatingPoint(name="even", rule="youden"),
+    )
+    asked = ASKED.model_copy(update={"operating_points": both})
+    kept = 0
+    for seed in range(8):
+        made = images(*cohort(n=800, seed=seed))
+        adapted = adapt.predictions(made, asked)
+        files = ("predictions/plain-0.parquet", adapted.selection["file"])
+        before, after = (adapted.predictions[file]["score:edema"].to_numpy() for file in files)
+        for group in ("F", "M"):
+            told = [row for row in adapted.group_thresholds if row["group"] == group]
+            if "do not lie" in told[0]["chosen_on"]:
+                kept += 1
+                here = made.groups == group
+                assert all(row["threshold"] == row["common"] for row in told)
+                assert (after[here] == before[here]).all()
+    assert 0 < kept < 16
 
 
 def test_in_a_cross_fit_every_fold_has_its_own():

@@ -77,6 +77,15 @@ def test_a_group_without_a_number_is_said_with_the_reason(given, capsys):
     assert "│ +0.9" not in said  # a value is no difference
 
 
+def test_an_opening_is_counted_beside_the_cohort_wherever_the_tables_go(given, tmp_path_factory):
+    folder, words = given
+    splits = ["--from-splits", folder / "splits", "--fraction", "1"]
+    out = tmp_path_factory.mktemp("elsewhere") / "curve"
+    assert run("bench", "labels", *words, *splits, "--out", out) == 0
+    assert evidence.opened(folder) == {"times": 1, "questions": 1}
+    assert evidence.opened(out.parent) is None
+
+
 def test_sites_shows_both_sides(given, capsys):
     folder, words = given
     out = folder / "sites"

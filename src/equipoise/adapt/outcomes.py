@@ -133,9 +133,10 @@ def outcome(
             inside = np.flatnonzero(rows.assessed(finding, part.validation))
             held[part.fold] = Held(inside, part_scores[inside])
             points += _points(rows, finding, part, part_scores, options, candidate=name)
-    except (InvalidTable, np.linalg.LinAlgError, FloatingPointError) as error:
+    except (InvalidTable, ArithmeticError, ValueError) as error:
+        # Of numpy, scipy, or a study's own mitigation: the other candidates go on.
         found[:] = np.nan
-        kept, points, held, reason = {}, [], {}, str(error)
+        kept, points, held, reason = {}, [], {}, str(error) or type(error).__name__
     return Outcome(
         finding=finding,
         candidate=candidate.name,

@@ -15,7 +15,6 @@ import numpy.typing as npt
 from equipoise.adapt.material import Rows
 from equipoise.adapt.options import BY_GROUP, Options
 from equipoise.adapt.outcomes import Held, Outcome
-from equipoise.errors import InvalidConfiguration
 from equipoise.metrics import UNKNOWN
 from equipoise.metrics.points import seal, threshold
 
@@ -42,8 +41,9 @@ class Moved:
 def by_group(rows: Rows, one: Outcome, options: Options) -> Moved:
     """Return a candidate with a threshold per group, chosen on validation by the study's rules.
 
-    A group with too few images of either label on validation, and patients of unknown group, keep
-    the common threshold; the records say so.
+    A group with too few images of either label on validation, one in which two operating points
+    lie in another order than in all, and patients of unknown group keep the common thresholds; the
+    records say so.
 
     Parameters
     ----------
@@ -53,11 +53,6 @@ def by_group(rows: Rows, one: Outcome, options: Options) -> Moved:
         The candidate, with its scores on validation.
     options
         Operating points, and what a group needs.
-
-    Raises
-    ------
-    InvalidConfiguration
-        If two operating points lie in another order in a group than in all.
 
     References
     ----------
@@ -91,7 +86,6 @@ def by_group(rows: Rows, one: Outcome, options: Options) -> Moved:
         scored = np.ones(len(scores), dtype=bool) if fold is None else rows.fold == fold
         score = part.score.copy()
         for group, values in own.items():
-            _check_order(values, common, group, options)
             inside, here = scored & (rows.groups == group), rows.groups[part.rows] == group
             scores[inside] = moved(one.scores[inside], values, common)
             score[here] = moved(part.score[here], values, common)
@@ -154,13 +148,18 @@ def _thresholds(
         here = rows.groups[part.rows] == group
         label, score = rows.truth(one.finding)[part.rows][here], part.score[here]
         positive, negative = int(label.sum()), int((~label).sum())
-        few = min(positive, negative) < max(options.selection_minimum, 1)
-        values = common
-        if not few:
-            values = own[group] = [
+        values, chosen_on = common, "all groups: too few on validation"
+        if min(positive, negative) >= max(options.selection_minimum, 1):
+            values = [
                 threshold(score, label, rule=point.rule, at=point.at)
                 for point in options.operating_points
             ]
+            why = conflict(values, common, options)
+            chosen_on = "the group itself" if why is None else f"all groups: {why}"
+            if why is None:
+                own[group] = values
+            else:
+                values = common
         records += [
             {
                 "finding": one.finding,
@@ -173,33 +172,36 @@ def _thresholds(
                 "common": shared,
                 "n_positive": positive,
                 "n_negative": negative,
-                "chosen_on": "all groups: too few on validation" if few else "the group itself",
+                "chosen_on": chosen_on,
             }
             for point, value, shared in zip(options.operating_points, values, common, strict=True)
         ]
     return own, records
 
 
-def _check_order(
-    own: Sequence[float], common: Sequence[float], group: str, options: Options
-) -> None:
+def conflict(own: Sequence[float], common: Sequence[float], options: Options) -> str | None:
+    """Return why one score cannot serve a group's own thresholds and the common ones, or None.
+
+    Examples
+    --------
+    >>> asked = Options(operating_points=({"name": "a", "rule": "youden"},))
+    >>> conflict([0.4], [0.0], asked)
+    "'a' calls every image in all groups and not in this one"
+    """
     names = [point.name for point in options.operating_points]
     for name, mine, theirs in zip(names, own, common, strict=True):
         if theirs <= 0.0 < mine or mine <= 1.0 < theirs:
-            raise InvalidConfiguration(
-                f"group_thresholds: in all groups '{name}' calls "
-                f"{'every image' if theirs <= 0.0 else 'no image'} on validation, and in group "
-                f"'{group}' it does not; one score cannot serve both"
-            )
+            whom = "every image" if theirs <= 0.0 else "no image"
+            return f"'{name}' calls {whom} in all groups and not in this one"
     order = np.argsort(np.asarray(common), kind="stable")
     for first, second in pairwise(order):
         level = common[first] == common[second] and own[first] != own[second]
         if own[first] > own[second] or level:
-            raise InvalidConfiguration(
-                f"group_thresholds: in group '{group}' the operating points '{names[first]}' and "
-                f"'{names[second]}' do not lie as they do in all; one score cannot serve both",
-                hint="ask for one operating point",
+            return (
+                f"'{names[first]}' and '{names[second]}' do not lie as they do in all; ask for one "
+                "operating point"
             )
+    return None
 
 
 def _points(rows: Rows, one: Outcome, fold: int | None, held: Held) -> list[dict[str, object]]:

@@ -8,6 +8,7 @@ import polars as pl
 
 from equipoise import metrics, tables
 from equipoise.audit.auditing import estimated
+from equipoise.audit.locking import check_locked
 from equipoise.audit.mixing import columns_of
 from equipoise.audit.options import Options
 from equipoise.errors import InvalidConfiguration, InvalidInput, InvalidTable, nearest
@@ -84,7 +85,7 @@ def run(options: Options, inputs: Mapping[str, Path], out: Path, scope: Scope) -
     scope.progress("tables", 0, 3)
     chosen = _chosen(options, inputs["predictions"])
     frame = _frame(options, inputs, chosen)
-    points = _points(inputs["predictions"], chosen)
+    points = _points(inputs, chosen)
     scope.progress("tables", 1, 3)
     frame = with_attributes(frame, options.attributes)
     levels, found_levels = declared_levels(frame, options.attributes)
@@ -176,15 +177,22 @@ def _check_attributes(options: Options, cohort: pl.DataFrame) -> None:
             )
 
 
-def _points(folder: Path, chosen: Chosen) -> pl.DataFrame | None:
+def _points(inputs: Mapping[str, Path], chosen: Chosen) -> pl.DataFrame | None:
+    """Return the operating points of the candidate, once they are seen to be locked."""
+    folder = inputs["predictions"]
     path = folder / "operating_points.parquet"
     if not path.is_file():
         return None
     points = tables.read(path, tables.OPERATING_POINTS)
     for name in (Path(chosen.file).stem, chosen.candidate):
         mine = points.filter(pl.col("candidate") == name)
-        if mine.height:
-            return mine
+        if not mine.height:
+            continue
+        if not chosen.released:
+            scores = tables.read(folder / chosen.file, tables.PREDICTIONS)
+            cohort = tables.read(inputs["cohort"] / "cohort.parquet", tables.COHORT)
+            check_locked(mine, scores, cohort)
+        return mine
     return None
 
 
