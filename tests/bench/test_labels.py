@@ -56,7 +56,9 @@ def test_fewer_labels_cost_the_smaller_group_more_and_the_change_is_paired(curve
 def test_patients_of_a_smaller_share_are_among_those_of_a_larger_one():
     made = images()
     for seed in (0, 1):
-        few, some, all_of_them = (module._kept(made, share, seed) for share in (0.1, 0.5, 1.0))
+        few, some, all_of_them = (
+            module._kept(made, made.split != "test", share, seed) for share in (0.1, 0.5, 1.0)
+        )
         assert not (few & ~some).any()
         assert not (some & ~all_of_them).any()
         assert (all_of_them | (made.split == "test")).all()
@@ -65,7 +67,9 @@ def test_patients_of_a_smaller_share_are_among_those_of_a_larger_one():
         by_patient = {}
         for patient, kept in zip(made.patients, some, strict=True):
             assert by_patient.setdefault(patient, kept) == kept
-    assert not np.array_equal(module._kept(made, 0.5, 0), module._kept(made, 0.5, 1))
+    outside = made.split != "test"
+    both = [module._kept(made, outside, 0.5, seed) for seed in (0, 1)]
+    assert not np.array_equal(*both)
 
 
 @pytest.mark.parametrize("findings", [1, 14])
@@ -86,7 +90,7 @@ def test_a_share_is_that_share_of_the_patients_however_many_strata_there_are(fin
         np.zeros(n, dtype=np.int64),
     )
     for share in (0.1, 0.25, 0.5):
-        kept = module._kept(made, share, 0)
+        kept = module._kept(made, made.split != "test", share, 0)
         assert kept.sum() == round(share * 400)
         by_sex = [kept[sex == one].sum() / (sex == one).sum() for one in ("F", "M")]
         assert by_sex == pytest.approx([share * 2 / 3] * 2, abs=0.05)
@@ -145,10 +149,10 @@ def test_a_finding_that_cannot_be_fitted_does_not_fail_the_others():
     assert "assessed" in set(found.filter(finding="edema")["status"])
 
 
-def test_where_nothing_can_be_fitted_the_reason_is_an_error():
+def test_an_attribute_with_one_level_is_an_error_before_anything_is_fitted():
     made = images(patients=300)
     one_group = dataclasses.replace(made, groups=np.array(["F"] * len(made.image_ids)))
-    with pytest.raises(InvalidTable, match="no run could be fitted; seed 0: cohort: group_by sex"):
+    with pytest.raises(InvalidTable, match="cohort: group_by sex: one group only, 'F'"):
         label_curve(one_group, ASKED)
 
 
@@ -163,8 +167,44 @@ def test_a_reference_is_what_the_others_are_held_against_and_must_exist():
 def test_a_cohort_without_a_test_split_is_an_error():
     made = images(patients=300)
     bare = dataclasses.replace(made, split=np.where(made.split == "test", "train", made.split))
+    split = PLAIN.model_copy(update={"evaluation": "split"})
     with pytest.raises(InvalidTable, match="no image is in the test split"):
-        label_curve(bare, ASKED)
+        label_curve(bare, ASKED.model_copy(update={"adapt": split}))
+
+
+def test_where_nothing_can_be_fitted_the_reason_is_an_error():
+    made = images(patients=300)
+    nobody = dataclasses.replace(made, labels={"edema": pl.Series([False] * len(made.image_ids))})
+    with pytest.raises(InvalidTable, match="no run could be fitted; seed 0: finding 'edema'"):
+        label_curve(nobody, ASKED)
+
+
+def test_a_small_cohort_is_cross_fitted_and_everybody_is_tested():
+    made = images(patients=300)
+    asked = ASKED.model_copy(update={"fractions": (0.5, 1.0)})
+    found = label_curve(made, asked)
+    whole = only(found, group="everybody")
+    assert whole["n_images"].to_list() == [len(made.image_ids)] * 2
+    assert set(only(found, group="F", against="rest")["status"]) == {"assessed"}
+    # Of 300 patients in five folds, 240 are outside each; of half of them half.
+    assert whole["labelled_patients"].to_list() == pytest.approx([120, 240], abs=6)
+    assert found.equals(label_curve(made, asked))
+
+
+def test_in_a_cross_fit_nobody_is_scored_by_a_probe_that_saw_their_label():
+    """Labels that embeddings do not tell, but are learnt by heart, are not told of new patients."""
+    made = images(patients=150)
+    rng = np.random.default_rng(0)
+    blind = dataclasses.replace(
+        made,
+        x=rng.normal(size=(len(made.image_ids), 200)),
+        labels={"edema": pl.Series(rng.random(len(made.image_ids)) < 0.5)},
+    )
+    weak = PLAIN.model_copy(update={"penalties": (1e-4,)})
+    found = label_curve(blind, ASKED.model_copy(update={"adapt": weak, "fractions": (1.0,)}))
+    row = only(found, group="everybody").row(0, named=True)
+    assert row["low"] < 0.5 < row["high"]
+    assert row["high"] < 0.7
 
 
 @pytest.mark.parametrize(

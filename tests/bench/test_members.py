@@ -9,7 +9,7 @@ from scipy.special import ndtr
 from equipoise import adapt
 from equipoise.bench import Members, members
 from equipoise.errors import InvalidTable, UnknownName
-from equipoise.metrics import Answers, paired
+from equipoise.metrics import paired
 from tests.bench.made import images
 
 THREE = ("reweighting", "group_dro", "jtt")
@@ -56,10 +56,7 @@ def test_differences_are_paired_and_wider_than_taken_alone(found):
     module = sys.modules[members.__module__]
     told = module._fitted(made, options, "split", lambda *_: None)
     tested = made.split == "test"
-    both = [
-        Answers(np.stack(fits.score)[:, tested], np.stack(fits.called)[:, tested])
-        for fits in (told["edema", "plain"], told["edema", "jtt"])
-    ]
+    both = [told["edema", name].answers("specificity_0.9", tested) for name in ("plain", "jtt")]
     level = 2 * ndtr(one(found, candidate="jtt")["critical"]) - 1
     alone = paired(
         *both,

@@ -95,7 +95,7 @@ def predictions(
     ('plain', 3)
     """
     asked = options or Options()
-    _check(images, asked)
+    check_asked(images, asked)
     evaluation, why = decided(images, asked)
     work = [(seed, candidate) for seed in asked.seeds for candidate in asked.compared()]
     files: dict[str, pl.DataFrame] = {}
@@ -158,8 +158,27 @@ def _grouped(first: Outcome, reason: str) -> dict[str, object]:
     }
 
 
-def _check(images: Rows, options: Options) -> None:
-    """Refuse, before anything is fitted, names that do not exist and groups that are one."""
+def check_asked(images: Rows, options: Options) -> None:
+    """Refuse, before anything is fitted, a name that does not exist and groups that are one.
+
+    Raises
+    ------
+    UnknownName
+        If there is no such mitigation.
+    InvalidTable
+        If groups are asked for, and one only is known.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rows = Rows(["a"], ["p"], np.zeros((1, 1)), {}, np.array(["F"]), [""], np.zeros(1, int),
+    ...             np.array(["train"]), np.zeros(1, int))
+    >>> check_asked(rows, Options(group_by=("sex",)))
+    Traceback (most recent call last):
+        ...
+    equipoise.errors.InvalidTable: cohort: group_by sex: one group only, 'F'; expected at least \
+two levels
+    """
     for candidate in options.compared():
         load(candidate.mitigation, MITIGATIONS, kind="mitigation")
         if candidate.mitigation in MITIGATIONS:

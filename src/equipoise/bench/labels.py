@@ -12,6 +12,8 @@ import numpy.typing as npt
 import polars as pl
 
 from equipoise import adapt
+from equipoise.adapt.comparison import check_asked
+from equipoise.adapt.rounds import Evaluation, decided
 from equipoise.bench.arms import Arm, arms, difference, limits
 from equipoise.bench.options import Labels
 from equipoise.bench.runs import (
@@ -22,6 +24,7 @@ from equipoise.bench.runs import (
     check_fitted,
     numbers_of,
     pairs,
+    redrawn,
     unlabelled,
 )
 from equipoise.errors import InvalidTable
@@ -75,19 +78,27 @@ def label_curve(
     [100.0, 200.0]
     """
     chosen = options or Labels()
-    tested = images.split == "test"
+    check_asked(images, chosen.adapt)
+    evaluation, _ = decided(images, chosen.adapt)
+    everyone = np.ones(len(images.image_ids), dtype=bool)
+    tested = images.split == "test" if evaluation == "split" else everyone
     if not tested.any():
         raise InvalidTable("splits: no image is in the test split; expected some to test on")
     pairs(images.groups, chosen.reference)
     fractions = sorted(chosen.fractions)
     told: dict[float, dict[tuple[str, str], Said]] = {share: {} for share in fractions}
-    labelled: dict[float, list[int]] = {share: [] for share in fractions}
+    labelled: dict[float, list[float]] = {share: [] for share in fractions}
     work = [(seed, share) for seed in chosen.seeds for share in fractions]
     for done, (seed, share) in enumerate(work):
         progress("runs", done, len(work))
-        without = ~_kept(images, share, seed) & ~tested
-        labelled[share].append(len(np.unique(images.patients[~without & ~tested])))
-        add_run(told[share], unlabelled(images, without), chosen.adapt, seed=seed)
+        drawn, outside = images, ~tested
+        if evaluation == "cross-fit":
+            # Of those who are not in the fold that is scored; its labels are not used there.
+            drawn, outside = redrawn(images, seed), tested
+        kept = _kept(drawn, outside, share, seed)
+        without = ~kept & outside
+        labelled[share].append(_used(drawn, kept, evaluation))
+        add_run(told[share], unlabelled(drawn, without), chosen.adapt, evaluation, seed=seed)
     progress("runs", len(work), len(work))
     check_fitted(said for by_candidate in told.values() for said in by_candidate.values())
     rows: list[dict[str, object]] = []
@@ -106,14 +117,24 @@ def label_curve(
     return pl.DataFrame(rows, infer_schema_length=None)
 
 
-def _kept(images: adapt.Rows, share: float, seed: int) -> Flags:
+def _used(images: adapt.Rows, kept: Flags, evaluation: Evaluation) -> float:
+    """Return how many patients' labels a probe rests on, in a cross-fit the mean over folds."""
+    if evaluation == "split":
+        return float(len(np.unique(images.patients[kept])))
+    folds = np.unique(images.fold)
+    return float(
+        np.mean([len(np.unique(images.patients[kept & (images.fold != f)])) for f in folds])
+    )
+
+
+def _kept(images: adapt.Rows, outside: Flags, share: float, seed: int) -> Flags:
     """Return which images are of the patients whose labels are used, alike in every stratum.
 
     Each stratum's patients lie evenly between 0 and 1, from a place that is drawn, and the lowest
     of all are kept. One of every stratum would be far more than the share where strata are many,
     as with a dozen findings.
     """
-    development = np.flatnonzero(images.split != "test")
+    development = np.flatnonzero(outside)
     people, first = np.unique(images.patients[development], return_index=True)
     strata = np.array([images.strata[i] for i in development[first]])
     rng = np.random.default_rng(seed)

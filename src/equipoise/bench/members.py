@@ -5,42 +5,27 @@ Plain training is drawn and fitted alike in every run, so that runs are paired.
 
 import dataclasses
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from equipoise import adapt
-from equipoise.adapt.outcomes import Outcome, outcome
+from equipoise.adapt.comparison import check_asked
 from equipoise.adapt.rounds import Evaluation, decided, rounds
 from equipoise.bench.differences import Images, critical, rows, sides
 from equipoise.bench.options import Members
+from equipoise.bench.runs import Said, add_fit, redrawn
 from equipoise.errors import InvalidTable
-from equipoise.metrics import UNKNOWN, Answers
-from equipoise.mitigations import MITIGATIONS
-from equipoise.registry import load
+from equipoise.metrics import UNKNOWN
 from equipoise.scope import Progress, silent
-from equipoise.splits import assign, patient_folds
+from equipoise.splits import assign
 
 Flags = npt.NDArray[np.bool_]
 
 COMPARED = ("auroc", "sensitivity")
 """What is compared; sensitivity at the first operating point."""
 _FIT = {"train": 0.75, "validation": 0.25}
-
-
-@dataclass(slots=True)
-class _Fits:
-    """What one candidate said of all images, run by run, and why runs failed."""
-
-    score: list[npt.NDArray[np.float32]] = field(default_factory=list)
-    called: list[Flags] = field(default_factory=list)
-    failed: list[str] = field(default_factory=list)
-
-    def answers(self, inside: Flags) -> Answers:
-        """Return scores and calls of some of the images, run by run."""
-        return Answers(np.stack(self.score)[:, inside], np.stack(self.called)[:, inside])
 
 
 def members(
@@ -138,22 +123,19 @@ def _checked(finding: str, labels: pl.Series | None, n: int) -> pl.Series:
 
 def _fitted(
     images: adapt.Rows, options: Members, evaluation: Evaluation, progress: Progress
-) -> dict[tuple[str, str], _Fits]:
+) -> dict[tuple[str, str], Said]:
     """Return what every candidate said of every finding."""
     asked = options.adapt
-    for candidate in asked.compared():
-        load(candidate.mitigation, MITIGATIONS, kind="mitigation")
+    check_asked(images, asked)
     if not asked.operating_points:
         raise InvalidTable("adapt: no operating point; expected one to compare sensitivities at")
-    told: dict[tuple[str, str], _Fits] = {}
+    told: dict[tuple[str, str], Said] = {}
     work = [(seed, one) for seed in options.seeds for one in asked.compared()]
     for done, (seed, candidate) in enumerate(work):
         progress("fits", done, len(work))
         drawn = _drawn(images, evaluation, seed)
         parts = rounds(drawn, evaluation, seed=seed, inner=asked.inner_validation)
-        for finding in images.labels:
-            fits = told.setdefault((finding, candidate.name), _Fits())
-            _add(fits, outcome(drawn, finding, candidate, parts, asked, seed=seed), drawn.fold)
+        add_fit(told, drawn, candidate, parts, asked, seed=seed)
     progress("fits", len(work), len(work))
     return told
 
@@ -161,9 +143,7 @@ def _fitted(
 def _drawn(images: adapt.Rows, evaluation: Evaluation, seed: int) -> adapt.Rows:
     """Return the images with the patients of training and validation, or the folds, drawn anew."""
     if evaluation == "cross-fit":
-        n = len(np.unique(images.fold))
-        folds = patient_folds(images.patient_ids, images.strata, n=n, seed=seed)
-        return dataclasses.replace(images, fold=np.asarray(folds, dtype=np.int64))
+        return redrawn(images, seed)
     outside = np.flatnonzero(images.split != "test")
     part = assign(
         [images.patient_ids[i] for i in outside],
@@ -176,25 +156,11 @@ def _drawn(images: adapt.Rows, evaluation: Evaluation, seed: int) -> adapt.Rows:
     return dataclasses.replace(images, split=split)
 
 
-def _add(fits: _Fits, one: Outcome, folds: npt.NDArray[np.int64]) -> None:
-    if one.reason is not None:
-        fits.failed.append(f"seed {one.seed}: {one.reason}")
-        return
-    first = one.points[0]["operating_point"]
-    cut = np.full(len(folds), np.nan)
-    for point in one.points:
-        if point["operating_point"] == first:
-            inside = slice(None) if point["fold"] is None else folds == point["fold"]
-            cut[inside] = float(str(point["threshold"]))
-    fits.score.append(one.scores)
-    fits.called.append(one.scores >= cut)
-
-
 def _finding(
     images: adapt.Rows,
     finding: str,
     tested: Flags,
-    told: Mapping[str, _Fits],
+    told: Mapping[str, Said],
     options: Members,
 ) -> Iterator[dict[str, object]]:
     """Yield all rows of one finding: one family."""
@@ -203,10 +169,11 @@ def _finding(
     if reference.failed:
         raise InvalidTable(f"finding '{finding}': plain training failed; {reference.failed[0]}")
     inside = images.assessed(finding, tested)
+    point = options.adapt.operating_points[0].name
     whom = _tested(images, finding, inside, options)
     found = {
         (candidate, metric): sides(
-            metric, reference.answers(inside), told[candidate].answers(inside), whom
+            metric, reference.answers(point, inside), told[candidate].answers(point, inside), whom
         )
         for candidate in others
         for metric in COMPARED

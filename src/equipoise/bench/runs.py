@@ -9,8 +9,11 @@ import numpy.typing as npt
 import polars as pl
 
 from equipoise import adapt
+from equipoise.adapt.outcomes import Outcome, outcome
+from equipoise.adapt.rounds import Evaluation, Round, rounds
 from equipoise.errors import InvalidTable, UnknownName, nearest
 from equipoise.metrics import UNKNOWN, Answers
+from equipoise.splits import patient_folds
 
 Flags = npt.NDArray[np.bool_]
 METRICS = ("auroc", "sensitivity", "specificity")
@@ -24,26 +27,45 @@ class Said:
     ----------
     scores
         Of all images, one array ``(n,)`` per run that was fitted.
-    thresholds
-        Operating point → threshold of each of these runs.
+    called
+        Operating point → whom it calls in each of these runs ``(n,)``.
     failed
         Why the other runs failed.
     """
 
     scores: list[npt.NDArray[np.float32]] = field(default_factory=list)
-    thresholds: dict[str, list[float]] = field(default_factory=dict)
+    called: dict[str, list[Flags]] = field(default_factory=dict)
     failed: list[str] = field(default_factory=list)
+
+    def add(self, one: Outcome, folds: npt.NDArray[np.int64]) -> None:
+        """Note one more run, at the operating points of each fold, or why it failed."""
+        if one.reason is not None:
+            self.failed.append(f"seed {one.seed}: {one.reason}")
+            return
+        self.scores.append(one.scores)
+        for name in dict.fromkeys(str(point["operating_point"]) for point in one.points):
+            cut = np.full(len(folds), np.nan)
+            for point in one.points:
+                if point["operating_point"] == name:
+                    inside = slice(None) if point["fold"] is None else folds == point["fold"]
+                    cut[inside] = float(str(point["threshold"]))
+            self.called.setdefault(name, []).append(one.scores >= cut)
 
     def answers(self, point: str | None, tested: Flags) -> Answers:
         """Return scores and calls of the tested images; without a point, nobody is called."""
         score = np.stack(self.scores)[:, tested]
         if point is None:
             return Answers(score, np.zeros(score.shape, dtype=bool))
-        return Answers(score, score >= np.array(self.thresholds[point])[:, None])
+        return Answers(score, np.stack(self.called[point])[:, tested])
 
 
 def add_run(
-    said: dict[tuple[str, str], Said], images: adapt.Rows, options: adapt.Options, *, seed: int
+    said: dict[tuple[str, str], Said],
+    images: adapt.Rows,
+    options: adapt.Options,
+    evaluation: Evaluation,
+    *,
+    seed: int,
 ) -> None:
     """Fit all candidates once more; what fails is noted, and the others go on.
 
@@ -55,6 +77,8 @@ def add_run(
         Cohort, split and embeddings.
     options
         Candidates, penalties, operating points.
+    evaluation
+        *split*, or *cross-fit*: every image is scored by a probe that has not seen its patient.
     seed
         Of the candidates.
 
@@ -62,42 +86,60 @@ def add_run(
     --------
     See `equipoise.bench.label_curve`, every fraction and seed of which is such a run.
     """
-    chosen = options.model_copy(update={"evaluation": "split", "seeds": (seed,)})
-    for finding, labels in images.labels.items():
-        # Each by itself: a finding too rare for its share of labels shall not fail the others.
-        _add_finding(
-            said, finding, dataclasses.replace(images, labels={finding: labels}), chosen, seed
-        )
+    parts = rounds(images, evaluation, seed=seed, inner=options.inner_validation)
+    for candidate in options.compared():
+        add_fit(said, images, candidate, parts, options, seed=seed)
 
 
-def _add_finding(
+def add_fit(
     said: dict[tuple[str, str], Said],
-    finding: str,
     images: adapt.Rows,
+    candidate: adapt.Candidate,
+    parts: list[Round],
     options: adapt.Options,
+    *,
     seed: int,
 ) -> None:
-    own = {c.name: said.setdefault((finding, c.name), Said()) for c in options.compared()}
-    try:
-        adapted = adapt.predictions(images, options)
-    except InvalidTable as error:
-        # Plain training itself failed, as with one label only among few: no number for this run.
-        for one in own.values():
-            one.failed.append(f"seed {seed}: {error}")
-        return
-    points = {
-        (row["candidate"], row["operating_point"]): row["threshold"]
-        for row in adapted.operating_points.iter_rows(named=True)
-    }
-    for outcome in adapted.outcomes:
-        one = own[outcome.candidate]
-        if outcome.reason is not None:
-            one.failed.append(f"seed {seed}: {outcome.reason}")
-            continue
-        one.scores.append(outcome.scores)
-        for point in options.operating_points:
-            threshold = points[outcome.candidate, point.name]
-            one.thresholds.setdefault(point.name, []).append(threshold)
+    """Fit one candidate to all findings; what fails is noted.
+
+    Parameters
+    ----------
+    said
+        Finding and candidate → what was said so far; it grows.
+    images
+        Cohort, split and embeddings.
+    candidate
+        Which.
+    parts
+        Who is fitted on, who validates and who is scored.
+    options
+        Penalties, operating points.
+    seed
+        Of the candidate.
+
+    Examples
+    --------
+    See `equipoise.bench.members`, every run of which is such a fit for each candidate.
+    """
+    alone = options.model_copy(update={"seeds": (seed,)})
+    for finding in images.labels:
+        one = outcome(images, finding, candidate, parts, alone, seed=seed)
+        said.setdefault((finding, candidate.name), Said()).add(one, images.fold)
+
+
+def redrawn(images: adapt.Rows, seed: int) -> adapt.Rows:
+    """Return the images with folds drawn anew, as many, by patient.
+
+    Examples
+    --------
+    >>> rows = adapt.Rows(list("abcd"), list("pqrs"), np.zeros((4, 1)), {}, np.array(["F"] * 4),
+    ...                   [""] * 4, np.arange(4), np.array(["train"] * 4), np.array([0, 0, 1, 1]))
+    >>> sorted(redrawn(rows, 3).fold.tolist())
+    [0, 0, 1, 1]
+    """
+    n = len(np.unique(images.fold))
+    folds = patient_folds(images.patient_ids, images.strata, n=n, seed=seed)
+    return dataclasses.replace(images, fold=np.asarray(folds, dtype=np.int64))
 
 
 def check_fitted(said: Iterable[Said]) -> None:

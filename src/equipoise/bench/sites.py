@@ -11,6 +11,7 @@ import numpy.typing as npt
 import polars as pl
 
 from equipoise import adapt
+from equipoise.adapt.comparison import check_asked
 from equipoise.bench.arms import Arm, arms, difference, limits
 from equipoise.bench.options import Sites
 from equipoise.bench.runs import Pair, Said, add_run, asked, check_fitted, numbers_of, pairs
@@ -87,7 +88,8 @@ def across_sites(
             findings=options.adapt.findings,
             group_by=options.adapt.group_by,
         )
-        add_run(told, images, options.adapt, seed=seed)
+        check_asked(images, options.adapt)
+        add_run(told, images, options.adapt, "split", seed=seed)
     progress("runs", len(options.seeds), len(options.seeds))
     check_fitted(told.values())
     if images is None:

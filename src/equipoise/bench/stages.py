@@ -6,8 +6,9 @@ how one of them is chosen. Runs are paired: the same patients validate, and enco
 two ways share are the same.
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -23,9 +24,10 @@ from equipoise.adapt.selection import selection
 from equipoise.bench.differences import Images, critical, rows, sides
 from equipoise.bench.drawing import CURATED, FOUND, Drawn, drawn
 from equipoise.bench.options import Stages
+from equipoise.bench.runs import Said
 from equipoise.encoders import onnx
 from equipoise.errors import InvalidTable
-from equipoise.metrics import UNKNOWN, Answers
+from equipoise.metrics import UNKNOWN
 from equipoise.metrics.intervals import quantile
 from equipoise.mitigations import joined_groups
 from equipoise.scope import Progress, Scope, silent
@@ -92,15 +94,6 @@ class Staged:
     chosen: pl.DataFrame
 
 
-@dataclass(slots=True)
-class _Said:
-    score: list[npt.NDArray[np.float32]] = field(default_factory=list)
-    called: list[Flags] = field(default_factory=list)
-
-    def answers(self) -> Answers:
-        return Answers(np.stack(self.score), np.stack(self.called))
-
-
 @dataclass(frozen=True, slots=True)
 class _Bench:
     """What all runs share."""
@@ -158,7 +151,7 @@ def stages(
     """
     bench = _opened(inputs, options, work)
     images = ImageCache.open(bench.images)
-    said: dict[str, _Said] = {name: _Said() for name in WAYS}
+    said: dict[str, Said] = {name: Said() for name in WAYS}
     chosen: list[dict[str, object]] = []
     done, total = 0, len(options.seeds) * len(_encoders())
     for seed in options.seeds:
@@ -175,7 +168,9 @@ def stages(
             done += 1
             found = _rows(bench, images, people, (learnt, trained), seed)
             for name, one in _outcomes(found, bench, (learnt, trained), seed):
-                _add(said[name], one, found.split == "test")
+                tested = found.split == "test"
+                alone = dataclasses.replace(one, scores=one.scores[tested])
+                said[name].add(alone, found.fold[tested])
                 trial = one.kept[None]
                 told = {"candidate": one.candidate, "penalty": trial.penalty}
                 chosen.append({"way": name, "seed": seed, **told, "auroc": trial.overall})
@@ -293,14 +288,8 @@ def _chosen(images: adapt.Rows, fitted: Sequence[Outcome], bench: _Bench, way: W
     return next(one for one in fitted if one.candidate == name)
 
 
-def _add(said: _Said, one: Outcome, tested: Flags) -> None:
-    score = one.scores[tested]
-    said.score.append(score)
-    said.called.append(score >= float(str(one.points[0]["threshold"])))
-
-
 def _differences(
-    bench: _Bench, said: Mapping[str, _Said], truth: Mapping[str, bool | None] | None
+    bench: _Bench, said: Mapping[str, Said], truth: Mapping[str, bool | None] | None
 ) -> pl.DataFrame:
     cohort = pl.DataFrame({"image_id": bench.tested}).join(
         bench.cohort, on="image_id", how="left", maintain_order="left"
@@ -317,10 +306,8 @@ def _differences(
         {name: groups == name for name in sorted(set(groups.tolist()) - {UNKNOWN})},
         bench.options.minimum,
     )
-    first, *others = (
-        (name, Answers(one.score[:, there], one.called[:, there]))
-        for name, one in ((name, told.answers()) for name, told in said.items())
-    )
+    point = bench.options.adapt.operating_points[0].name
+    first, *others = ((name, told.answers(point, there)) for name, told in said.items())
     about = {"finding": bench.finding, "runs": len(bench.options.seeds), "failed": 0}
     table: list[dict[str, object]] = []
     for name, own in others:
