@@ -29,7 +29,7 @@ from equipoise.tables import (
     write_json,
 )
 
-VERSION = 2
+VERSION = 3
 NEEDS = ("cohort", "splits", "embeddings")
 WANTS: tuple[str, ...] = ()
 GIVES = ("predictions",)
