@@ -27,7 +27,12 @@ PENALTIES = (10.0, 1.0, 0.1, 0.01)
 CANDIDATES = ("plain", "reweighting", "resampling")
 FINDINGS = 4
 SHAPES = ((1_000, 192), (5_000, 768), (10_000, 128), (100_000, 768))
-SWEEPS = ((1_000, 192, "cross-fit"), (10_000, 768, "split"), (10_000, 768, "cross-fit"))
+SWEEPS = (
+    (1_000, 192, "cross-fit"),
+    (1_000, 768, "cross-fit"),
+    (10_000, 768, "split"),
+    (10_000, 768, "cross-fit"),
+)
 
 
 def by_newton(part: Part, pattern: int) -> list[LogisticProbe]:

@@ -21,7 +21,7 @@ from equipoise.mitigations.rows import (
     joined_groups,
 )
 from equipoise.mitigations.steps import Step
-from equipoise.mitigations.weighed import Weighed, told
+from equipoise.mitigations.weighed import Weighed, solved, told
 
 MITIGATIONS = {
     name: f"equipoise.mitigations.{name}:fit"
@@ -76,5 +76,6 @@ __all__ = [
     "load",
     "save",
     "scores",
+    "solved",
     "told",
 ]
