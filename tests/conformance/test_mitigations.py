@@ -10,7 +10,17 @@ import pytest
 
 from equipoise import registry
 from equipoise.errors import InvalidConfiguration, InvalidInput, InvalidTable, UnknownName
-from equipoise.mitigations import MITIGATIONS, Declared, Training, assessed, load, save, scores
+from equipoise.mitigations import (
+    MITIGATIONS,
+    WEIGHTINGS,
+    Declared,
+    Training,
+    assessed,
+    load,
+    save,
+    scores,
+)
+from equipoise.probes import fit_logistic
 from equipoise.tables import read_json, write_json
 from tests.mitigations.made import training
 
@@ -198,6 +208,32 @@ def test_a_start_changes_nothing(name):
     cold = usual(name)
     warm = fitted(name, rows, start=fitted("plain", rows, penalty=1.0).probe)
     assert_alike(name, scored(cold, rows), scored(warm, rows), atol=5e-3 if cold.gap else 1e-5)
+
+
+@pytest.mark.parametrize("name", sorted(WEIGHTINGS))
+def test_what_weighs_rows_and_nothing_else_is_its_weights_and_the_solver(name):
+    rows, rng = training(unknown=20), np.random.default_rng(0)
+    weights = registry.load(name, WEIGHTINGS, kind="mitigation")(rows, parameters={}, rng=rng)
+    probe = fit_logistic(rows.x, rows.y, weights=weights.weights, penalty=0.1)
+    found = fitted(name, rows)
+    assert found.probe.weights.tobytes() == probe.weights.tobytes()
+    assert (found.features, found.after, found.gap) == (None, None, 0.0)
+    inside = weights.codes >= 0
+    total = np.bincount(weights.codes[inside], weights=weights.weights[inside])
+    assert found.groups == weights.names
+    np.testing.assert_allclose(found.group_weights, total / total.sum())
+
+
+@pytest.mark.parametrize("name", sorted(WEIGHTINGS))
+def test_weights_go_with_their_rows(name):
+    rows = training()
+    order = np.random.default_rng(1).permutation(len(rows.y))
+    shuffled = Training(rows.x[order], rows.y[order], rows.groups[order])
+    weigh = registry.load(name, WEIGHTINGS, kind="mitigation")
+    one, other = (
+        weigh(given, parameters={}, rng=np.random.default_rng(0)) for given in (rows, shuffled)
+    )
+    np.testing.assert_allclose(one.weights[order], other.weights, rtol=1e-12)
 
 
 @EVERY

@@ -8,7 +8,7 @@ import polars as pl
 
 from equipoise.adapt.material import Rows
 from equipoise.adapt.options import PROCEDURE, Options
-from equipoise.adapt.outcomes import Outcome, outcome, table
+from equipoise.adapt.outcomes import Outcome, over_findings, table
 from equipoise.adapt.procedure import Procedure, procedure
 from equipoise.adapt.rounds import Evaluation, decided, rounds
 from equipoise.adapt.selection import Selection, selection
@@ -103,10 +103,7 @@ def predictions(
     for done, (seed, candidate) in enumerate(work):
         progress("candidates", done, len(work))
         parts = rounds(images, evaluation, seed=seed, inner=asked.inner_validation)
-        found = [
-            outcome(images, finding, candidate, parts, asked, seed=seed)
-            for finding in images.labels
-        ]
+        found = over_findings(images, list(images.labels), candidate, parts, asked, seed=seed)
         outcomes += found
         if any(one.reason is None for one in found):
             files[f"predictions/{found[0].file}.parquet"] = table(found, images, evaluation)

@@ -1,22 +1,17 @@
-"""One candidate in one round: every penalty tried on validation, the best one kept."""
+"""One candidate in one round: what every penalty reaches on validation, and the best one kept."""
 
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
 import numpy as np
 import numpy.typing as npt
 
-from equipoise import registry
 from equipoise.adapt.material import Rows
-from equipoise.adapt.options import Candidate, Options, Rule
+from equipoise.adapt.options import Options, Rule
 from equipoise.adapt.rounds import Round
-from equipoise.errors import InvalidConfiguration, InvalidTable
 from equipoise.metrics import UNKNOWN, clustered_auroc
-from equipoise.mitigations import MITIGATIONS, Declared, Fitted, Training, scores
-
-Fit = Callable[..., object]
+from equipoise.mitigations import Fitted, scores
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,22 +47,21 @@ class Trial:
 
 
 def trials(
-    rows: Rows, finding: str, candidate: Candidate, part: Round, options: Options, *, seed: int
+    rows: Rows, finding: str, fitted: Sequence[Fitted], part: Round, options: Options
 ) -> list[Trial]:
-    """Return a trial per penalty, the strongest first, each started from the one before.
+    """Return what each fit reaches on the validation part of its round.
 
     Raises
     ------
     InvalidTable
-        If the part to fit on or the part to validate on holds one label only, or a score is no
-        number.
-    InvalidConfiguration
-        If the mitigation has no such parameter or gives no probe.
+        If a score is no number.
 
     Examples
     --------
     >>> import polars as pl
     >>> from equipoise.adapt.material import rows
+    >>> from equipoise.adapt.options import PLAIN
+    >>> from equipoise.adapt.sweeps import fits
     >>> ids = ["a", "b", "c", "d"]
     >>> labels = {"label:edema": [True, False, True, False]}
     >>> cohort = pl.DataFrame({"image_id": ids, "patient_id": ids, **labels})
@@ -76,36 +70,19 @@ def trials(
     >>> embeddings = pl.DataFrame({"image_id": ids, "vector": vectors})
     >>> images = rows(cohort, splits, embeddings, findings=None, group_by=[])
     >>> everyone = np.ones(4, dtype=bool)
-    >>> part = Round(None, everyone, everyone, everyone)
-    >>> plain = Candidate(name="plain", mitigation="plain")
-    >>> found = trials(images, "edema", plain, part, Options(penalties=(0.1, 1.0)), seed=0)
+    >>> part, asked = Round(None, everyone, everyone, everyone), Options(penalties=(0.1, 1.0))
+    >>> fitted = fits(images, ["edema"], PLAIN, part, asked, seed=0)["edema"]
+    >>> found = trials(images, "edema", fitted, part, asked)
     >>> [(trial.penalty, trial.overall) for trial in found]
     [(1.0, 1.0), (0.1, 1.0)]
     """
-    fit = registry.load(candidate.mitigation, MITIGATIONS, kind="mitigation")
-    inside, held = rows.assessed(finding, part.fit), rows.assessed(finding, part.validation)
-    truth = rows.truth(finding)
-    _check_both(truth[held], finding, part.chosen_on)
-    if _needs_groups(fit):
-        _check_groups(truth[inside], rows.groups[inside], finding)
-    training = Training(rows.x[inside], truth[inside], rows.groups[inside], rows.patients[inside])
+    held = rows.assessed(finding, part.validation)
+    x, truth, groups = rows.x[held], rows.truth(finding)[held], rows.groups[held]
     found: list[Trial] = []
-    for penalty in sorted(options.penalties, reverse=True):
-        fitted = fit(
-            training,
-            penalty=penalty,
-            parameters=candidate.parameters,
-            rng=np.random.default_rng(seed),
-            start=found[-1].fitted.probe if found else None,
-        )
-        if not isinstance(fitted, Fitted):
-            raise InvalidConfiguration(
-                f"mitigation '{candidate.mitigation}' gives {type(fitted).__name__}; "
-                "expected Fitted"
-            )
-        score = scores(fitted, rows.x[held], rows.groups[held])
-        overall, groups = _reached(score, truth[held], rows, held, options.selection_minimum)
-        found.append(Trial(penalty, overall, groups, fitted))
+    for one in fitted:
+        score = scores(one, x, groups)
+        overall, by_group = _reached(score, truth, rows, held, options.selection_minimum)
+        found.append(Trial(one.probe.penalty, overall, by_group, one))
     return found
 
 
@@ -114,21 +91,10 @@ def best(found: list[Trial], rule: Rule) -> Trial:
 
     Examples
     --------
-    >>> import polars as pl
-    >>> from equipoise.adapt.material import rows
-    >>> ids = ["a", "b", "c", "d"]
-    >>> labels = {"label:edema": [True, False, True, False]}
-    >>> cohort = pl.DataFrame({"image_id": ids, "patient_id": ids, **labels})
-    >>> splits = pl.DataFrame({"image_id": ids, "split": ["train"] * 4, "fold": [0, 0, 1, 1]})
-    >>> vectors = pl.Series([[1.0], [0.0]] * 2, dtype=pl.Array(pl.Float32, 1))
-    >>> embeddings = pl.DataFrame({"image_id": ids, "vector": vectors})
-    >>> images = rows(cohort, splits, embeddings, findings=None, group_by=[])
-    >>> everyone = np.ones(4, dtype=bool)
-    >>> part = Round(None, everyone, everyone, everyone)
-    >>> plain = Candidate(name="plain", mitigation="plain")
-    >>> found = trials(images, "edema", plain, part, Options(penalties=(0.1, 1.0)), seed=0)
-    >>> best(found, "overall").penalty
-    1.0
+    >>> probe = Fitted("plain", None)
+    >>> found = [Trial(1.0, 0.7, {"F": 0.6, "M": 0.8}, probe), Trial(0.1, 0.8, {"F": 0.5}, probe)]
+    >>> best(found, "overall").penalty, best(found, "worst_group").penalty
+    (0.1, 1.0)
     """
     return max(found, key=lambda trial: (trial.value(rule), trial.penalty))
 
@@ -163,30 +129,3 @@ def _reached(
         if min(positive, n - positive) >= minimum:
             found[name] = clustered_auroc(score[inside], truth[inside], patients[inside])[0]
     return float(overall), found
-
-
-def _check_both(truth: npt.NDArray[np.bool_], finding: str, where: str) -> None:
-    positive = int(truth.sum())
-    if positive in {0, len(truth)}:
-        raise InvalidTable(
-            f"finding '{finding}': {where} has {positive} positives among {len(truth)} images; "
-            "expected both labels"
-        )
-
-
-def _needs_groups(fit: Fit) -> bool:
-    """Return whether a member learns from groups, as it declares; one of a study's own may."""
-    declared = getattr(sys.modules.get(fit.__module__), "DECLARED", None)
-    return not isinstance(declared, Declared) or declared.group_in_training
-
-
-def _check_groups(truth: npt.NDArray[np.bool_], groups: npt.NDArray[np.str_], finding: str) -> None:
-    """Refuse a group of one class: what would be learned there is to tell the group."""
-    for name in sorted(set(groups.tolist()) - {UNKNOWN}):
-        own = truth[groups == name]
-        positive = int(own.sum())
-        if positive in {0, len(own)}:
-            raise InvalidTable(
-                f"finding '{finding}': group '{name}' has {positive} positives among {len(own)} "
-                "images in training; a mitigation needs both labels in every group"
-            )

@@ -1,6 +1,6 @@
-"""One candidate with one seed: all its findings and rounds, or why it failed."""
+"""One candidate with one seed: its findings, all rounds of each, or why one failed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 
@@ -12,9 +12,9 @@ from equipoise.adapt.fitting import Trial, best, mean_by_group, trials
 from equipoise.adapt.material import Rows
 from equipoise.adapt.options import Candidate, Options, Rule
 from equipoise.adapt.rounds import Evaluation, Round
-from equipoise.errors import InvalidTable
+from equipoise.adapt.sweeps import FAILURES, Failure, fits
 from equipoise.metrics.points import seal, threshold
-from equipoise.mitigations import scores
+from equipoise.mitigations import Fitted, scores
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,22 +86,64 @@ class Outcome:
         return min(self.groups.values(), default=None)
 
 
-def outcome(
+def over_findings(
     rows: Rows,
-    finding: str,
+    findings: Sequence[str],
     candidate: Candidate,
-    parts: list[Round],
+    parts: Sequence[Round],
     options: Options,
     *,
     seed: int,
-) -> Outcome:
-    """Fit, choose the penalty and the operating points, and score, round by round.
+) -> list[Outcome]:
+    """Return an outcome per finding: fitted together, chosen and scored round by round.
 
-    A candidate whose numbers fail is returned with the reason; the others go on.
+    A finding whose numbers fail is returned with the reason; the others go on.
 
     Examples
     --------
     >>> from equipoise.adapt.material import rows
+    >>> from equipoise.adapt.options import PLAIN
+    >>> ids = ["a", "b", "c", "d"]
+    >>> labels = {"label:edema": [True, False, True, False], "label:mass": [True] * 4}
+    >>> cohort = pl.DataFrame({"image_id": ids, "patient_id": ids, **labels})
+    >>> splits = pl.DataFrame({"image_id": ids, "split": ["train"] * 4, "fold": [0, 0, 1, 1]})
+    >>> vectors = pl.Series([[1.0], [0.0]] * 2, dtype=pl.Array(pl.Float32, 1))
+    >>> embeddings = pl.DataFrame({"image_id": ids, "vector": vectors})
+    >>> images = rows(cohort, splits, embeddings, findings=None, group_by=[])
+    >>> everyone = np.ones(4, dtype=bool)
+    >>> part = Round(None, everyone, everyone, everyone)
+    >>> found = over_findings(images, ["edema", "mass"], PLAIN, [part], Options(), seed=0)
+    >>> [(one.overall, len(one.points), one.reason is None) for one in found]
+    [(1.0, 1, True), (None, 0, False)]
+    """
+    fitted: dict[str, list[list[Fitted] | Failure]] = {name: [] for name in findings}
+    for part in parts:
+        going = [name for name, before in fitted.items() if _sound(before)]
+        with np.errstate(all="ignore"):  # numbers that fail are seen in the scores
+            found = fits(rows, going, candidate, part, options, seed=seed)
+        for name, made in found.items():
+            fitted[name].append(made)
+    return [
+        _outcome(rows, finding, candidate, list(zip(parts, made, strict=False)), options, seed=seed)
+        for finding, made in fitted.items()
+    ]
+
+
+def outcome(
+    rows: Rows,
+    finding: str,
+    candidate: Candidate,
+    parts: Sequence[Round],
+    options: Options,
+    *,
+    seed: int,
+) -> Outcome:
+    """Return the outcome of one finding by itself.
+
+    Examples
+    --------
+    >>> from equipoise.adapt.material import rows
+    >>> from equipoise.adapt.options import PLAIN
     >>> ids = ["a", "b", "c", "d"]
     >>> labels = {"label:edema": [True, False, True, False]}
     >>> cohort = pl.DataFrame({"image_id": ids, "patient_id": ids, **labels})
@@ -111,11 +153,27 @@ def outcome(
     >>> images = rows(cohort, splits, embeddings, findings=None, group_by=[])
     >>> everyone = np.ones(4, dtype=bool)
     >>> part = Round(None, everyone, everyone, everyone)
-    >>> plain = Candidate(name="plain", mitigation="plain")
-    >>> found = outcome(images, "edema", plain, [part], Options(), seed=0)
+    >>> found = outcome(images, "edema", PLAIN, [part], Options(), seed=0)
     >>> found.overall, found.file, len(found.points)
     (1.0, 'plain-0', 1)
     """
+    return over_findings(rows, [finding], candidate, parts, options, seed=seed)[0]
+
+
+def _sound(fitted: Sequence[list[Fitted] | Failure]) -> bool:
+    return all(isinstance(one, list) for one in fitted)
+
+
+def _outcome(
+    rows: Rows,
+    finding: str,
+    candidate: Candidate,
+    fitted: Sequence[tuple[Round, list[Fitted] | Failure]],
+    options: Options,
+    *,
+    seed: int,
+) -> Outcome:
+    """Choose the penalty and the operating points, and score, round by round."""
     file, name = f"{candidate.name}-{seed}", identity(candidate.name, seed, options)
     tried: dict[int | None, list[Trial]] = {}
     kept: dict[int | None, Trial] = {}
@@ -124,17 +182,18 @@ def outcome(
     held: dict[int | None, Held] = {}
     reason: str | None = None
     try:
-        for part in parts:
-            with np.errstate(all="ignore"):  # numbers that fail are seen in the scores
-                tried[part.fold] = trials(rows, finding, candidate, part, options, seed=seed)
+        for part, made in fitted:
+            if not isinstance(made, list):
+                raise made
+            with np.errstate(all="ignore"):
+                tried[part.fold] = trials(rows, finding, made, part, options)
             kept[part.fold] = best(tried[part.fold], options.selection)
             part_scores = scores(kept[part.fold].fitted, rows.x, rows.groups)
             found[part.scored] = part_scores[part.scored]
             inside = np.flatnonzero(rows.assessed(finding, part.validation))
             held[part.fold] = Held(inside, part_scores[inside])
             points += _points(rows, finding, part, part_scores, options, candidate=name)
-    except (InvalidTable, ArithmeticError, ValueError) as error:
-        # Of numpy, scipy, or a study's own mitigation: the other candidates go on.
+    except FAILURES as error:
         found[:] = np.nan
         kept, points, held, reason = {}, [], {}, str(error) or type(error).__name__
     return Outcome(

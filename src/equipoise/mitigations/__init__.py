@@ -21,6 +21,7 @@ from equipoise.mitigations.rows import (
     joined_groups,
 )
 from equipoise.mitigations.steps import Step
+from equipoise.mitigations.weighed import Weighed, solved, told
 
 MITIGATIONS = {
     name: f"equipoise.mitigations.{name}:fit"
@@ -55,16 +56,26 @@ MITIGATIONS = {
 }
 """Name → what fits it; a study may also name its own ``module:function``."""
 
+WEIGHTINGS = {
+    name: f"equipoise.mitigations.{name}:weights"
+    for name in ("jtt", "plain", "proxy", "resampling", "reweighting")
+}
+"""Name → what weighs rows, of the members that do nothing else: they can be fitted in a batch."""
+
 __all__ = [
     "MITIGATIONS",
+    "WEIGHTINGS",
     "Declared",
     "Fitted",
     "Step",
     "Training",
+    "Weighed",
     "assessed",
     "cells",
     "joined_groups",
     "load",
     "save",
     "scores",
+    "solved",
+    "told",
 ]

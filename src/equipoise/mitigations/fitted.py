@@ -175,10 +175,41 @@ def described(
     >>> described(Fitted("plain", probe), rows).group_weights.tolist()
     [0.5, 0.5]
     """
-    names, codes = cells(training, by)
+    each = np.ones(len(training.y)) if weights is None else weights
+    return of_cells(fitted, training, *cells(training, by), each)
+
+
+def of_cells(
+    fitted: Fitted,
+    training: Training,
+    names: tuple[str, ...],
+    codes: npt.NDArray[np.int64],
+    weights: Reals,
+) -> Fitted:
+    """Return what was fitted with the weight and the loss of given cells of its training rows.
+
+    Parameters
+    ----------
+    fitted
+        What a member made.
+    training
+        The rows that were given.
+    names
+        Of the cells.
+    codes
+        The cell of each row ``(n,)``, -1 for none.
+    weights
+        Of the rows in the objective ``(n,)``.
+
+    Examples
+    --------
+    >>> rows = Training(np.eye(2), np.array([True, False]), np.array(["F", "M"]))
+    >>> fitted = Fitted("plain", probes.fit_logistic(rows.x, rows.y, penalty=1.0))
+    >>> of_cells(fitted, rows, ("all",), np.zeros(2, int), np.ones(2)).group_losses.round(2)
+    array([0.41])
+    """
     known = codes >= 0
-    each = np.ones(len(codes)) if weights is None else weights
-    total = np.bincount(codes[known], weights=each[known], minlength=len(names))
+    total = np.bincount(codes[known], weights=weights[known], minlength=len(names))
     found = raw_scores(fitted, training.x, training.groups)
     return replace(
         fitted,

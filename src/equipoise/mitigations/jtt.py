@@ -6,8 +6,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from equipoise import probes
-from equipoise.mitigations.fitted import Declared, Fitted, described
-from equipoise.mitigations.rows import Training, checked, parsed
+from equipoise.mitigations.fitted import Declared, Fitted
+from equipoise.mitigations.rows import Training, parsed, trainable
+from equipoise.mitigations.weighed import Weighed, solved, weighed
 
 DECLARED = Declared(shape="during", group_in_training=False)
 
@@ -71,13 +72,31 @@ def fit(
     >>> fit(rows, penalty=1.0, parameters={}, rng=np.random.default_rng(0)).converged
     True
     """
+    found = weights(training, parameters=parameters, rng=rng)
+    return solved("jtt", training, found, penalty=penalty, start=start)
+
+
+def weights(
+    training: Training, *, parameters: Mapping[str, object], rng: np.random.Generator
+) -> Weighed:
+    """Return the weights of the rows: λ where the first probe was wrong, else 1.
+
+    Parameters
+    ----------
+    training, parameters, rng
+        As for `fit`.
+
+    Examples
+    --------
+    >>> x, y = np.array([[0.0], [1.0], [2.0], [0.0]]), np.array([False, True, True, True])
+    >>> rows = Training(x, y, np.full(4, "F"))
+    >>> given = {"first_penalty": 0.1}
+    >>> weights(rows, parameters=given, rng=np.random.default_rng(0)).weights.tolist()
+    [10.0, 1.0, 1.0, 1.0]
+    """
     del rng
     chosen = parsed(Parameters, parameters, "jtt")
-    checked(training, penalty)
+    trainable(training)
     first = probes.fit_logistic(training.x, training.y, penalty=chosen.first_penalty)
     wrong = (first.scores(training.x) >= 0.5) != training.y
-    weights = np.where(wrong, chosen.upweight, 1.0)
-    probe = probes.fit_logistic(
-        training.x, training.y, weights=weights, penalty=penalty, start=start
-    )
-    return described(Fitted("jtt", probe), training, weights=weights)
+    return weighed(training, np.where(wrong, chosen.upweight, 1.0))

@@ -46,9 +46,32 @@ def canonical(training: Training) -> Training:
     >>> canonical(rows).groups.tolist() == canonical(turned).groups.tolist()
     True
     """
-    order = np.lexsort((training.groups, fingerprints(training)))
+    return ordered(training, canonical_order(training))
+
+
+def ordered(training: Training, order: npt.NDArray[np.int64]) -> Training:
+    """Return the rows in a given order.
+
+    Examples
+    --------
+    >>> rows = Training(np.eye(2), np.array([True, False]), np.array(["F", "M"]))
+    >>> ordered(rows, np.array([1, 0])).groups.tolist()
+    ['M', 'F']
+    """
     patients = None if training.patients is None else training.patients[order]
     return Training(training.x[order], training.y[order], training.groups[order], patients)
+
+
+def canonical_order(training: Training) -> npt.NDArray[np.int64]:
+    """Return which row stands where in `canonical` ``(n,)``.
+
+    Examples
+    --------
+    >>> rows = Training(np.eye(2), np.array([True, False]), np.array(["F", "M"]))
+    >>> canonical(rows).groups.tolist() == rows.groups[canonical_order(rows)].tolist()
+    True
+    """
+    return np.asarray(np.lexsort((training.groups, fingerprints(training))), dtype=np.int64)
 
 
 def folds(training: Training, n_folds: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:

@@ -6,8 +6,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from equipoise import probes
-from equipoise.mitigations.fitted import Declared, Fitted, described
-from equipoise.mitigations.rows import Training, parsed
+from equipoise.mitigations.fitted import Declared, Fitted
+from equipoise.mitigations.rows import Training, parsed, trainable
+from equipoise.mitigations.weighed import Weighed, solved, weighed
 
 DECLARED = Declared(shape="during", group_in_training=False)
 
@@ -59,7 +60,27 @@ def fit(
     >>> fit(rows, penalty=1.0, parameters={}, rng=np.random.default_rng(0)).converged
     True
     """
+    found = weights(training, parameters=parameters, rng=rng)
+    return solved("plain", training, found, penalty=penalty, start=start)
+
+
+def weights(
+    training: Training, *, parameters: Mapping[str, object], rng: np.random.Generator
+) -> Weighed:
+    """Return the weights of the rows: all alike.
+
+    Parameters
+    ----------
+    training, parameters, rng
+        As for `fit`.
+
+    Examples
+    --------
+    >>> rows = Training(np.eye(2), np.array([True, False]), np.array(["F", "M"]))
+    >>> weights(rows, parameters={}, rng=np.random.default_rng(0)).weights.tolist()
+    [1.0, 1.0]
+    """
     del rng
     parsed(Parameters, parameters, "plain")
-    probe = probes.fit_logistic(training.x, training.y, penalty=penalty, start=start)
-    return described(Fitted("plain", probe), training)
+    trainable(training)
+    return weighed(training, np.ones(len(training.y)))

@@ -10,10 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from equipoise import probes
 from equipoise.errors import InvalidTable
 from equipoise.mitigations import group_dro
-from equipoise.mitigations.fitted import Declared, Fitted, described
-from equipoise.mitigations.orders import canonical
+from equipoise.mitigations.fitted import Declared, Fitted
+from equipoise.mitigations.orders import canonical_order, ordered
 from equipoise.mitigations.reweighting import balanced
-from equipoise.mitigations.rows import Training, cells, checked, parsed
+from equipoise.mitigations.rows import Training, cells, checked, parsed, trainable
+from equipoise.mitigations.weighed import Weighed, solved
 
 Reals = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
@@ -82,18 +83,44 @@ def fit(
     """
     chosen = parsed(Parameters, parameters, "proxy")
     checked(training, penalty)
-    rows = canonical(training)
-    proxies = _proxies(rows, chosen, rng)
-    stood_in = Training(rows.x, rows.y, proxies, rows.patients)
+    by_cell = weights(training, parameters=parameters, rng=rng)
+    if by_cell is not None:
+        return solved("proxy", training, by_cell, penalty=penalty, start=start)
+    stood_in = _stood_in(training, chosen, rng)
+    found = group_dro.fit(stood_in, penalty=penalty, parameters={}, rng=rng, start=start)
+    return Fitted(
+        "proxy", found.probe, found.groups, found.group_weights, found.group_losses, found.gap
+    )
+
+
+def weights(
+    training: Training, *, parameters: Mapping[str, object], rng: np.random.Generator
+) -> Weighed | None:
+    """Return the weights of the rows: each cluster of either label has its share.
+
+    Parameters
+    ----------
+    training, parameters, rng
+        As for `fit`.
+
+    Returns
+    -------
+    None where the clusters are given to GroupDRO, which weighs by the losses of its own probe.
+
+    Examples
+    --------
+    >>> x = np.array([[0.0], [0.1], [9.0], [0.2], [9.1], [9.2]])
+    >>> y = np.array([True, True, True, False, False, False])
+    >>> rows, given = Training(x, y, np.full(6, "unknown")), {"clusters": 2}
+    >>> weights(rows, parameters=given, rng=np.random.default_rng(0)).weights.tolist()
+    [0.75, 0.75, 1.5, 1.5, 0.75, 0.75]
+    """
+    chosen = parsed(Parameters, parameters, "proxy")
     if chosen.then == "group_dro":
-        found = group_dro.fit(stood_in, penalty=penalty, parameters={}, rng=rng, start=start)
-        return Fitted(
-            "proxy", found.probe, found.groups, found.group_weights, found.group_losses, found.gap
-        )
-    names, codes = cells(stood_in, "label_group")
-    weights = balanced(codes, len(names))
-    probe = probes.fit_logistic(rows.x, rows.y, weights=weights, penalty=penalty, start=start)
-    return described(Fitted("proxy", probe), stood_in, weights=weights)
+        return None
+    trainable(training)
+    names, codes = cells(_stood_in(training, chosen, rng), "label_group")
+    return Weighed(balanced(codes, len(names)), names, codes)
 
 
 def k_means(x: Reals, n_clusters: int, *, starts: int, rng: np.random.Generator) -> Codes:
@@ -142,6 +169,13 @@ def k_means(x: Reals, n_clusters: int, *, starts: int, rng: np.random.Generator)
     rank = np.empty(n_clusters, dtype=np.int64)
     rank[np.argsort(-size, kind="stable")] = np.arange(n_clusters)
     return np.asarray(rank[found], dtype=np.int64)
+
+
+def _stood_in(training: Training, chosen: Parameters, rng: np.random.Generator) -> Training:
+    """Return the rows with their clusters for groups."""
+    order, proxies = canonical_order(training), np.empty(len(training.y), dtype="<U12")
+    proxies[order] = _proxies(ordered(training, order), chosen, rng)
+    return Training(training.x, training.y, proxies, training.patients)
 
 
 def _proxies(rows: Training, chosen: Parameters, rng: np.random.Generator) -> npt.NDArray[np.str_]:

@@ -8,10 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from equipoise import probes
 from equipoise.errors import InvalidTable
-from equipoise.mitigations.fitted import Declared, Fitted, described
-from equipoise.mitigations.orders import canonical
+from equipoise.mitigations.fitted import Declared, Fitted
+from equipoise.mitigations.orders import canonical_order, ordered
 from equipoise.mitigations.reweighting import balanced
-from equipoise.mitigations.rows import By, Training, cells, checked, grouped, parsed
+from equipoise.mitigations.rows import By, Training, cells, grouped, parsed, trainable
+from equipoise.mitigations.weighed import Weighed, solved, weighed
 
 DECLARED = Declared(shape="before", group_in_training=True)
 
@@ -74,20 +75,45 @@ def fit(
     >>> bool(abs(fitted.group_weights - 0.25).max() < 0.05)
     True
     """
+    found = weights(training, parameters=parameters, rng=rng)
+    return solved("resampling", training, found, penalty=penalty, start=start)
+
+
+def weights(
+    training: Training, *, parameters: Mapping[str, object], rng: np.random.Generator
+) -> Weighed:
+    """Return the weights of the rows: how often each is drawn.
+
+    Parameters
+    ----------
+    training, parameters, rng
+        As for `fit`.
+
+    Raises
+    ------
+    InvalidTable
+        If the rows that are drawn hold one label.
+
+    Examples
+    --------
+    >>> rows = Training(np.eye(2), np.array([True, False]), np.array(["F", "M"]))
+    >>> drawn = weights(rows, parameters={"draws": 5}, rng=np.random.default_rng(0))
+    >>> float(drawn.weights.sum())
+    10.0
+    """
     chosen = parsed(Parameters, parameters, "resampling")
-    checked(training, penalty)
+    trainable(training)
     if chosen.by == "group":
         grouped(training, "resampling by group")
-    rows = canonical(training)
-    counts = drawn_counts(rows, chosen.by, draws=chosen.draws, rng=rng)
+    order, counts = canonical_order(training), np.empty(len(training.y))
+    counts[order] = drawn_counts(ordered(training, order), chosen.by, draws=chosen.draws, rng=rng)
     taken = counts > 0
-    if rows.y[taken].all() or not rows.y[taken].any():
+    if training.y[taken].all() or not training.y[taken].any():
         raise InvalidTable(
             f"resampling: the {int(counts.sum())} rows drawn hold one label only",
             hint="ask for more draws",
         )
-    probe = probes.fit_logistic(rows.x, rows.y, weights=counts, penalty=penalty, start=start)
-    return described(Fitted("resampling", probe), rows, by=chosen.by, weights=counts)
+    return weighed(training, counts, by=chosen.by)
 
 
 def drawn_counts(

@@ -7,8 +7,9 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
 from equipoise import probes
-from equipoise.mitigations.fitted import Declared, Fitted, described
-from equipoise.mitigations.rows import By, Training, cells, grouped, parsed
+from equipoise.mitigations.fitted import Declared, Fitted
+from equipoise.mitigations.rows import By, Training, cells, grouped, parsed, trainable
+from equipoise.mitigations.weighed import Weighed, solved
 
 DECLARED = Declared(shape="before", group_in_training=True)
 
@@ -75,16 +76,34 @@ def fit(
     >>> fitted.groups, fitted.group_weights.round(2).tolist()
     (('negative|F', 'negative|M', 'positive|F'), [0.33, 0.33, 0.33])
     """
+    found = weights(training, parameters=parameters, rng=rng)
+    return solved("reweighting", training, found, penalty=penalty, start=start)
+
+
+def weights(
+    training: Training, *, parameters: Mapping[str, object], rng: np.random.Generator
+) -> Weighed:
+    """Return the weights of the rows: each cell has its share, spread over its rows.
+
+    Parameters
+    ----------
+    training, parameters, rng
+        As for `fit`.
+
+    Examples
+    --------
+    >>> y = np.array([True, False, False])
+    >>> rows = Training(np.eye(3), y, np.array(["F", "F", "F"]))
+    >>> weights(rows, parameters={}, rng=np.random.default_rng(0)).weights.tolist()
+    [1.5, 0.75, 0.75]
+    """
     del rng
     chosen = parsed(Parameters, parameters, "reweighting")
+    trainable(training)
     if chosen.by == "group":
         grouped(training, "reweighting by group")
     names, codes = cells(training, chosen.by)
-    weights = balanced(codes, len(names), power=chosen.power)
-    probe = probes.fit_logistic(
-        training.x, training.y, weights=weights, penalty=penalty, start=start
-    )
-    return described(Fitted("reweighting", probe), training, by=chosen.by, weights=weights)
+    return Weighed(balanced(codes, len(names), power=chosen.power), names, codes)
 
 
 def balanced(

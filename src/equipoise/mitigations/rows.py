@@ -117,12 +117,12 @@ def cells(training: Training, by: By) -> tuple[tuple[str, ...], npt.NDArray[np.i
 
 
 def checked(training: Training, penalty: float) -> None:
-    """Refuse rows that no probe can be fitted on, before any work is done on them.
+    """Refuse rows that no probe can be fitted on, and a penalty that is none, before any work.
 
     Raises
     ------
     InvalidTable
-        If an embedding is NaN, or one label occurs only.
+        As `trainable` says.
     InvalidConfiguration
         If the penalty is not above 0.
 
@@ -135,6 +135,24 @@ def checked(training: Training, penalty: float) -> None:
     """
     if not (np.isfinite(penalty) and penalty > 0):
         raise InvalidConfiguration(f"probe: penalty {penalty}; expected a number above 0")
+    trainable(training)
+
+
+def trainable(training: Training) -> None:
+    """Refuse rows that no probe can be fitted on.
+
+    Raises
+    ------
+    InvalidTable
+        If an embedding is NaN, or one label occurs only.
+
+    Examples
+    --------
+    >>> trainable(Training(np.eye(2), np.array([False, False]), np.array(["F", "M"])))
+    Traceback (most recent call last):
+        ...
+    equipoise.errors.InvalidTable: labels: all 2 are negative; expected both kinds to train on
+    """
     probes.check_embeddings(training.x)
     probes.check_labels(training.y, np.ones(len(training.y)))
 
