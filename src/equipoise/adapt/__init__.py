@@ -30,7 +30,7 @@ from equipoise.tables import (
     write_json,
 )
 
-VERSION = 3
+VERSION = 4
 NEEDS = ("cohort", "splits", "embeddings")
 WANTS: tuple[str, ...] = ()
 GIVES = ("predictions",)

@@ -180,7 +180,8 @@ two levels
         load(candidate.mitigation, MITIGATIONS, kind="mitigation")
         if candidate.mitigation in MITIGATIONS:
             module = sys.modules[MITIGATIONS[candidate.mitigation].partition(":")[0]]
-            parsed(module.Parameters, candidate.parameters, candidate.mitigation)
+            for parameters in candidate.settings():
+                parsed(module.Parameters, parameters, candidate.mitigation)
     names = sorted(set(images.groups.tolist()) - {UNKNOWN})
     if len(names) < 2 and names != joined_groups(pl.DataFrame({"": [0]}), []):
         by = ", ".join(options.group_by) or "as given"

@@ -1,7 +1,7 @@
 """One candidate in one round: what every penalty reaches on validation, and the best one kept."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import fmean
 
 import numpy as np
@@ -28,12 +28,15 @@ class Trial:
         AUROC of each group that is large enough.
     fitted
         The probe.
+    parameters
+        Those of the mitigation under which it was fitted.
     """
 
     penalty: float
     overall: float
     groups: Mapping[str, float]
     fitted: Fitted
+    parameters: Mapping[str, object] = field(default_factory=dict)
 
     def value(self, rule: Rule) -> float:
         """Return what the penalty is chosen by under a rule.

@@ -1,5 +1,6 @@
 """What may be asked of adaptation."""
 
+import itertools
 from collections.abc import Mapping
 from typing import Literal
 
@@ -33,6 +34,35 @@ class Candidate(BaseModel):
         "module:function"
     )
     parameters: dict[str, JsonValue] = Field(default={}, description="those of the mitigation")
+    grid: dict[str, tuple[JsonValue, ...]] = Field(
+        default={},
+        description="parameter: values to choose from on validation, every combination under every "
+        "penalty, as {upweight: [5, 20, 50]}",
+    )
+
+    @model_validator(mode="after")
+    def _grid_is_apart(self) -> "Candidate":
+        for name, values in self.grid.items():
+            if name in self.parameters:
+                raise ValueError(
+                    f"candidate '{self.name}': '{name}' is in parameters and in grid; expected "
+                    "one of them"
+                )
+            if not values:
+                raise ValueError(f"candidate '{self.name}': grid: '{name}' has no value")
+        return self
+
+    def settings(self) -> list[dict[str, JsonValue]]:
+        """Return the parameters of every combination of the grid, of one setting without a grid.
+
+        Examples
+        --------
+        >>> one = Candidate(name="jtt", mitigation="jtt", grid={"upweight": (5, 20)})
+        >>> one.settings()
+        [{'upweight': 5}, {'upweight': 20}]
+        """
+        chosen = itertools.product(*self.grid.values())
+        return [self.parameters | dict(zip(self.grid, values, strict=True)) for values in chosen]
 
 
 class OperatingPoint(BaseModel):

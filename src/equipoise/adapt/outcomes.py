@@ -1,7 +1,7 @@
 """One candidate with one seed: its findings, all rounds of each, or why one failed."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import fmean
 
 import numpy as np
@@ -186,7 +186,12 @@ def _outcome(
             if not isinstance(made, list):
                 raise made
             with np.errstate(all="ignore"):
-                tried[part.fold] = trials(rows, finding, made, part, options)
+                each = trials(rows, finding, made, part, options)
+            settings = [one for one in candidate.settings() for _ in options.penalties]
+            tried[part.fold] = [
+                replace(trial, parameters=parameters)
+                for trial, parameters in zip(each, settings, strict=True)
+            ]
             kept[part.fold] = best(tried[part.fold], options.selection)
             part_scores = scores(kept[part.fold].fitted, rows.x, rows.groups)
             found[part.scored] = part_scores[part.scored]

@@ -42,6 +42,7 @@ def summary(outcomes: Sequence[Outcome], found: Selection) -> list[dict[str, obj
             "guard": found.guards[one.candidate].status,
             "guard_reason": found.guards[one.candidate].reason,
             "penalties": [trial.penalty for trial in one.kept.values()],
+            "parameters": [dict(trial.parameters) for trial in one.kept.values()],
             "converged": all(trial.fitted.converged for trial in one.kept.values())
             if one.kept
             else None,
@@ -112,6 +113,7 @@ def _trial(trial: Trial) -> dict[str, object]:
     probe = trial.fitted.probe
     return {
         "penalty": trial.penalty,
+        "parameters": dict(trial.parameters),
         "overall_auroc": trial.overall,
         "worst_group_auroc": min(trial.groups.values(), default=None),
         "group_auroc": dict(trial.groups),

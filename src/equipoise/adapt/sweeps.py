@@ -61,9 +61,10 @@ def fits(
     *,
     seed: int,
 ) -> dict[str, list[Fitted] | Failure]:
-    """Return what was fitted for each finding, a fit per penalty, the strongest penalty first.
+    """Return what was fitted for each finding, a fit per setting and penalty, the strongest first.
 
-    A finding that cannot be fitted has the reason in place of its fits; the others go on.
+    Settings are the combinations of the candidate's grid, in their order. A finding that cannot be
+    fitted has the reason in place of its fits; the others go on.
 
     Parameters
     ----------
@@ -103,12 +104,30 @@ def fits(
     >>> [one.probe.penalty for one in found["edema"]], str(found["mass"])[:38]
     ([1.0, 0.1], "finding 'mass': validation has 4 posit")
     """
+    found: dict[str, list[Fitted] | Failure] = {name: [] for name in findings}
+    for parameters in candidate.settings():
+        one = candidate.model_copy(update={"parameters": parameters})
+        for finding, made in _of_setting(rows, findings, one, part, options, seed).items():
+            before = found[finding]
+            if isinstance(before, list):
+                found[finding] = [*before, *made] if isinstance(made, list) else made
+    return found
+
+
+def _of_setting(
+    rows: Rows,
+    findings: Sequence[str],
+    candidate: Candidate,
+    part: Round,
+    options: Options,
+    seed: int,
+) -> dict[str, list[Fitted] | Failure]:
     fit = registry.load(candidate.mitigation, MITIGATIONS, kind="mitigation")
     found: dict[str, list[Fitted] | Failure] = {}
     weighings: dict[str, Weighed] = {}
     for finding in findings:
         try:
-            _check(rows, finding, part, fit)
+            _check(rows, finding, part, _needs_groups(fit, candidate.parameters))
             training = _training(rows, finding, part)
             weighed = _weighed(training, candidate, seed)
             if weighed is None:
@@ -221,12 +240,12 @@ def _training(rows: Rows, finding: str, part: Round) -> Training:
     )
 
 
-def _check(rows: Rows, finding: str, part: Round, fit: Fit) -> None:
+def _check(rows: Rows, finding: str, part: Round, needs_groups: bool) -> None:
     """Refuse, before any fit, a part of one label, and a group of one where groups are learned."""
     truth = rows.truth(finding)
     held, inside = rows.assessed(finding, part.validation), rows.assessed(finding, part.fit)
     _check_both(truth[held], finding, part.chosen_on)
-    if _needs_groups(fit):
+    if needs_groups:
         _check_groups(truth[inside], rows.groups[inside], finding)
 
 
@@ -239,10 +258,15 @@ def _check_both(truth: npt.NDArray[np.bool_], finding: str, where: str) -> None:
         )
 
 
-def _needs_groups(fit: Fit) -> bool:
+def _needs_groups(fit: Fit, parameters: Mapping[str, object]) -> bool:
     """Return whether a member learns from groups, as it declares; one of a study's own may."""
     declared = getattr(sys.modules.get(fit.__module__), "DECLARED", None)
-    return not isinstance(declared, Declared) or declared.group_in_training
+    if not isinstance(declared, Declared):
+        return True
+    without = (
+        bool(declared.without_groups) and declared.without_groups.items() <= parameters.items()
+    )
+    return declared.group_in_training and not without
 
 
 def _check_groups(truth: npt.NDArray[np.bool_], groups: npt.NDArray[np.str_], finding: str) -> None:

@@ -33,8 +33,9 @@ def fit(
     Objective: mean log loss + penalties + ``λ ·`` the mean over labels of what an adversary of
     that label's rows gains on chance (nats), reading the group off the hidden layer, groups
     counting alike. Groups are needed for training, not at test time. The adversaries are logistic
-    models on the units and their squares, solved to their optimum at every step. Rows of unknown
-    group are trained on; the adversaries do not see them.
+    models on the units and their squares, solved to their optimum at every step: one for each
+    label, where DomainBed has a single one that is told the label. Rows of unknown group are
+    trained on; the adversaries do not see them.
 
     A difference of prevalence is left alone, unlike in DANN.
 

@@ -39,11 +39,14 @@ class Declared:
     group_at_test
         Whether a score needs the group of the patient: then it cannot be released in a bundle,
         which is asked about images alone.
+    without_groups
+        Parameters under which no groups are needed in training after all; none by default.
     """
 
     shape: Shape
     group_in_training: bool
     group_at_test: bool = False
+    without_groups: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,9 @@ def fit(
     ``(d loss of the group / d s)²`` at s = 1, s a factor on the log odds. Groups are needed for
     training, not at test time. λ grows from 1 to its value in steps of ten, as the paper begins
     without the penalty. All rows are there at once, so the square is of the mean itself and needs
-    no estimate from two halves. Rows of unknown group count in the log loss alone.
+    no estimate from two halves; and the log loss is the mean over rows, so that with no penalty it
+    is plain training, where the paper takes the mean over groups. Rows of unknown group count in
+    the log loss alone.
 
     A probe that knows nothing satisfies the penalty, and with few groups so do others that lean
     on what is spurious.

@@ -53,7 +53,8 @@ def fit(
         Of the probe, above 0; published ranges for linear probes are 1e-6 to 1.
     parameters
         ``strength``: published 0.1 to 10 (1); ``bandwidths``: published 1e-3 to 1e3, seven of
-        them; ``hidden`` (units), ``decay`` and ``passes`` of the adapter.
+        them; ``features``: random ones in place of all pairs, our own (96); ``hidden`` (units),
+        ``decay`` and ``passes`` of the adapter.
     rng
         Draws random features, and where the adapter begins.
     start

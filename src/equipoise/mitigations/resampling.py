@@ -14,7 +14,7 @@ from equipoise.mitigations.reweighting import balanced
 from equipoise.mitigations.rows import By, Training, cells, grouped, parsed, trainable
 from equipoise.mitigations.weighed import Weighed, solved, weighed
 
-DECLARED = Declared(shape="before", group_in_training=True)
+DECLARED = Declared(shape="before", group_in_training=True, without_groups={"by": "label"})
 
 
 class Parameters(BaseModel):

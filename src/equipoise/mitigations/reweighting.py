@@ -11,7 +11,7 @@ from equipoise.mitigations.fitted import Declared, Fitted
 from equipoise.mitigations.rows import By, Training, cells, grouped, parsed, trainable
 from equipoise.mitigations.weighed import Weighed, solved
 
-DECLARED = Declared(shape="before", group_in_training=True)
+DECLARED = Declared(shape="before", group_in_training=True, without_groups={"by": "label"})
 
 
 class Parameters(BaseModel):
