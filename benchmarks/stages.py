@@ -38,9 +38,9 @@ SHOWN = (
     ("sensitivity", "group"),
     ("sensitivity", "worst group"),
     ("sensitivity", "contrast"),
+    ("specificity", "worst group"),
     ("specificity", "contrast"),
 )
-NAMES = {"group": "{}", "contrast": "{} less {}"}
 PLANTED_GROUP = {"sex": ("F", "M"), "marker": ("L", "R")}
 """Attribute → the group a bias is planted in, and the other."""
 
@@ -164,7 +164,12 @@ def main() -> None:
     ask.add_argument("--steps", type=int, default=150)
     ask.add_argument("--only", nargs="+", default=list(PLANTED), choices=list(PLANTED))
     ask.add_argument("--work", type=Path, default=Path("build/stages"), help="encoders, rows")
+    ask.add_argument("--table", action="store_true", help="print what a run before left")
     told = ask.parse_args()
+    if told.table:
+        for one in json.loads((told.work / "rows.json").read_text(encoding="utf-8")):
+            print("\n".join(lines_of(one)))
+        return
     found = []
     with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
         given = told.seeds, told.steps, told.work

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from equipoise import adapt
 from equipoise.bench import Labels, label_curve
 from equipoise.bench import labels as module
+from equipoise.bench.runs import redrawn
 from equipoise.errors import InvalidTable, UnknownName
 from equipoise.metrics import paired
 from equipoise.metrics.paired import Answers
@@ -96,9 +97,15 @@ def test_a_share_is_that_share_of_the_patients_however_many_strata_there_are(fin
         assert by_sex == pytest.approx([share * 2 / 3] * 2, abs=0.05)
 
 
-def test_with_all_labels_it_is_what_adapt_says_by_itself(curve):
+def test_with_all_labels_it_is_what_adapt_says_by_itself():
     made = images()
-    adapted = adapt.predictions(made, PLAIN.model_copy(update={"evaluation": "split"}))
+    curve = label_curve(made, ASKED.model_copy(update={"fractions": (1.0,), "seeds": (3,)}))
+    drawn = redrawn(made, "split", 3)
+    assert not np.array_equal(drawn.split, made.split)
+    for name in ("train", "validation", "test"):
+        sizes = [len(np.unique(one.patients[one.split == name])) for one in (made, drawn)]
+        assert sizes[0] == pytest.approx(sizes[1], abs=1)
+    adapted = adapt.predictions(drawn, PLAIN.model_copy(update={"evaluation": "split"}))
     score = adapted.predictions["predictions/plain-0.parquet"]["score:edema"].to_numpy()
     threshold = adapted.operating_points["threshold"][0]
     tested = made.split == "test"

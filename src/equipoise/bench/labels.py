@@ -91,10 +91,9 @@ def label_curve(
     work = [(seed, share) for seed in chosen.seeds for share in fractions]
     for done, (seed, share) in enumerate(work):
         progress("runs", done, len(work))
-        drawn, outside = images, ~tested
-        if evaluation == "cross-fit":
-            # Of those who are not in the fold that is scored; its labels are not used there.
-            drawn, outside = redrawn(images, seed), tested
+        drawn = redrawn(images, evaluation, seed)
+        # In a cross-fit everybody is tested, and labels are those outside the fold that is scored.
+        outside = ~tested if evaluation == "split" else tested
         kept = _kept(drawn, outside, share, seed)
         without = ~kept & outside
         labelled[share].append(_used(drawn, kept, evaluation))

@@ -19,13 +19,11 @@ from equipoise.bench.runs import Said, add_fit, redrawn
 from equipoise.errors import InvalidTable
 from equipoise.metrics import UNKNOWN
 from equipoise.scope import Progress, silent
-from equipoise.splits import assign
 
 Flags = npt.NDArray[np.bool_]
 
 COMPARED = ("auroc", "sensitivity")
 """What is compared; sensitivity at the first operating point."""
-_FIT = {"train": 0.75, "validation": 0.25}
 
 
 def members(
@@ -133,27 +131,11 @@ def _fitted(
     work = [(seed, one) for seed in options.seeds for one in asked.compared()]
     for done, (seed, candidate) in enumerate(work):
         progress("fits", done, len(work))
-        drawn = _drawn(images, evaluation, seed)
+        drawn = redrawn(images, evaluation, seed)
         parts = rounds(drawn, evaluation, seed=seed, inner=asked.inner_validation)
         add_fit(told, drawn, candidate, parts, asked, seed=seed)
     progress("fits", len(work), len(work))
     return told
-
-
-def _drawn(images: adapt.Rows, evaluation: Evaluation, seed: int) -> adapt.Rows:
-    """Return the images with the patients of training and validation, or the folds, drawn anew."""
-    if evaluation == "cross-fit":
-        return redrawn(images, seed)
-    outside = np.flatnonzero(images.split != "test")
-    part = assign(
-        [images.patient_ids[i] for i in outside],
-        [images.strata[i] for i in outside],
-        shares=_FIT,
-        seed=seed,
-    )
-    split = images.split.astype("<U10")
-    split[outside] = part
-    return dataclasses.replace(images, split=split)
 
 
 def _finding(

@@ -13,10 +13,11 @@ from equipoise.adapt.outcomes import Outcome, outcome
 from equipoise.adapt.rounds import Evaluation, Round, rounds
 from equipoise.errors import InvalidTable, UnknownName, nearest
 from equipoise.metrics import UNKNOWN, Answers
-from equipoise.splits import patient_folds
+from equipoise.splits import assign, patient_folds
 
 Flags = npt.NDArray[np.bool_]
 METRICS = ("auroc", "sensitivity", "specificity")
+_VALIDATION = 0.25
 
 
 @dataclass(slots=True)
@@ -127,19 +128,37 @@ def add_fit(
         said.setdefault((finding, candidate.name), Said()).add(one, images.fold)
 
 
-def redrawn(images: adapt.Rows, seed: int) -> adapt.Rows:
-    """Return the images with folds drawn anew, as many, by patient.
+def redrawn(images: adapt.Rows, evaluation: Evaluation, seed: int) -> adapt.Rows:
+    """Return the images with who trains and who validates drawn anew, or the folds, by patient.
+
+    As large as they were; without anybody who validates, a quarter of those who are not tested do.
+    Who is tested stays. Otherwise what another draw would have chosen is in no interval.
 
     Examples
     --------
     >>> rows = adapt.Rows(list("abcd"), list("pqrs"), np.zeros((4, 1)), {}, np.array(["F"] * 4),
     ...                   [""] * 4, np.arange(4), np.array(["train"] * 4), np.array([0, 0, 1, 1]))
-    >>> sorted(redrawn(rows, 3).fold.tolist())
+    >>> sorted(redrawn(rows, "cross-fit", 3).fold.tolist())
     [0, 0, 1, 1]
+    >>> sorted(redrawn(rows, "split", 3).split.tolist())
+    ['train', 'train', 'train', 'validation']
     """
-    n = len(np.unique(images.fold))
-    folds = patient_folds(images.patient_ids, images.strata, n=n, seed=seed)
-    return dataclasses.replace(images, fold=np.asarray(folds, dtype=np.int64))
+    if evaluation == "cross-fit":
+        n = len(np.unique(images.fold))
+        folds = patient_folds(images.patient_ids, images.strata, n=n, seed=seed)
+        return dataclasses.replace(images, fold=np.asarray(folds, dtype=np.int64))
+    outside = np.flatnonzero(images.split != "test")
+    validating = images.split[outside] == "validation"
+    people = images.patients[outside]
+    share = len(np.unique(people[validating])) / max(len(np.unique(people)), 1) or _VALIDATION
+    split = images.split.astype("<U10")
+    split[outside] = assign(
+        [images.patient_ids[i] for i in outside],
+        [images.strata[i] for i in outside],
+        shares={"train": 1.0 - share, "validation": share},
+        seed=seed,
+    )
+    return dataclasses.replace(images, split=split)
 
 
 def check_fitted(said: Iterable[Said]) -> None:
