@@ -124,14 +124,17 @@ def lines_of(told: dict[str, object]) -> list[str]:
         "| | " + " | ".join(head) + " |",
         "|---" + "|--:" * len(SHOWN) + "|",
     ]
-    for name in ("plain", *found["way"].unique(maintain_order=True)):
-        own = found if name == "plain" else found.filter(way=name)
-        cells = [_cell(own, metric, what, group, name == "plain") for metric, what in SHOWN]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
+    values = [_cell(found, metric, what, group, value=True) for metric, what in SHOWN]
+    lines.append(f"| plain (value) | {' | '.join(values)} |")
+    for own in found.partition_by("way", "reference", maintain_order=True):
+        name, reference = own["way"][0], own["reference"][0]
+        less = "" if reference == "plain" else f" less {reference}"
+        cells = [_cell(own, metric, what, group, value=False) for metric, what in SHOWN]
+        lines.append(f"| {name}{less} | {' | '.join(cells)} |")
     return [*lines, "", *_chosen(told), ""]
 
 
-def _cell(found: pl.DataFrame, metric: str, what: str, group: str, value: bool) -> str:
+def _cell(found: pl.DataFrame, metric: str, what: str, group: str, *, value: bool) -> str:
     row = found.filter(metric=metric, quantity=what)
     if what == "group":
         row = row.filter(group=group)

@@ -76,6 +76,11 @@ WAYS: Mapping[str, Way] = {
     "all, guarded": Way(CURATED, _AWARE, "both", "worst_group", guarded=True),
 }
 """What is compared; the first is what the others are held against."""
+_PAIRS = [
+    *(("plain", name) for name in WAYS if name != "plain"),
+    *((name, "all") for name in ("curation", "pre-training", "mitigation", "selection")),
+]
+"""What is held against what: all together, against each alone, is what the thesis is about."""
 
 
 @dataclass(slots=True)
@@ -85,7 +90,8 @@ class Staged:
     Parameters
     ----------
     differences
-        A row per way, metric and quantity, as of `equipoise.bench.members`.
+        A row per way, what it is held against (`reference`), metric and quantity, as of
+        `equipoise.bench.members`.
     chosen
         A row per way and seed: the candidate, its penalty, its AUROC on validation.
     """
@@ -114,7 +120,7 @@ def stages(
     truth: Mapping[str, bool | None] | None = None,
     progress: Progress = silent,
 ) -> Staged:
-    """Return by how much each way differs from the plain one. Needs torch.
+    """Return by how much each way differs from the plain one, and all from each. Needs torch.
 
     Parameters
     ----------
@@ -307,16 +313,16 @@ def _differences(
         bench.options.minimum,
     )
     point = bench.options.adapt.operating_points[0].name
-    first, *others = ((name, told.answers(point, there)) for name, told in said.items())
+    answers = {name: told.answers(point, there) for name, told in said.items()}
     about = {"finding": bench.finding, "runs": len(bench.options.seeds), "failed": 0}
     table: list[dict[str, object]] = []
-    for name, own in others:
+    for reference, name in _PAIRS:
         for metric in METRICS:
-            side = sides(metric, first[1], own, whom)
+            side = sides(metric, answers[reference], answers[name], whom)
             own_family = critical([side], bench.options.level)
             for z, extremes in ((quantile(bench.options.level), False), (own_family, True)):
                 table += [
-                    {**about, "way": name, "metric": metric, **row}
+                    {**about, "way": name, "reference": reference, "metric": metric, **row}
                     for row in rows(side, z)
                     if (row["quantity"] in _EXTREMES) == extremes
                 ]

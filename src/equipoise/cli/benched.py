@@ -80,12 +80,15 @@ def _ways(found: "pl.DataFrame") -> None:
         told = part.filter(part[name] == part.filter(part["first"].is_not_null())[name].head(1))
         plain = {what: _number(row["first"]) for what, row in _by_quantity(told, quantities)}
         rows: list[dict[str, object]] = [{name: "plain (value)", **plain}]
-        for own in part.partition_by(name, maintain_order=True):
+        keys = [name, *(["reference"] if "reference" in part.columns else [])]
+        for own in part.partition_by(keys, maintain_order=True):
             spans = {
                 what: _span(row, ("difference", "low", "high"))
                 for what, row in _by_quantity(own, quantities)
             }
-            rows.append({name: own[name][0], **spans})
+            against = own["reference"][0] if "reference" in keys else "plain"
+            less = "" if against == "plain" else f" less {against}"
+            rows.append({name: f"{own[name][0]}{less}", **spans})
         table(_frame(rows), f"{finding} · {metric}: difference from plain training")
     together = (
         "Intervals hold together for all rows of a finding"
