@@ -21,11 +21,17 @@ MEMBERS = adapt.Options(
     candidates=(
         # One that plain training beats: it shall be chosen where members alone are tried.
         adapt.Candidate(name="jtt", mitigation="jtt", parameters={"upweight": 200}),
+        adapt.Candidate(name="own", mitigation="tests.bench.test_stages:refusing"),
     ),
     penalties=(0.1, 1.0),
     margin=0.05,
 )
 HOW = {"finding": "opacity", "group_by": ("sex",), "images": 120, "seeds": (0, 1)}
+
+
+def refusing(training: object, **told: object) -> object:
+    """Fail, as a mitigation of a study's own may."""
+    raise ValueError("too few for me")
 
 
 def asked(**changes: object) -> bench.Stages:
@@ -83,6 +89,9 @@ def test_what_each_way_chose_is_told_and_only_where_members_are_tried_is_one(
     assert chosen.select("way", "seed").n_unique() == chosen.height == len(WAYS) * 2
     by_way = {way: set(own["candidate"]) for (way,), own in chosen.group_by("way")}
     assert by_way["mitigation"] == {"jtt"}
+    failed = chosen.filter(way="mitigation")["failed"].to_list()
+    assert failed == ["own: too few for me"] * 2
+    assert chosen.filter(way="selection")["failed"].null_count() == 2
     for way in ("plain", "curation", "pre-training", "selection"):
         assert by_way[way] == {"plain"}
     assert "plain" in by_way["all"]

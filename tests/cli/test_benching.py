@@ -140,6 +140,8 @@ def test_stages_are_held_against_each_other_from_images(tmp_path, capsys):
     assert run("bench", "stages", *words, "--config", tmp_path / "asked.yaml") == 0
     assert "all, guarded" in capsys.readouterr().out
     assert set(pl.read_csv(tmp_path / "out" / "stages.csv")["runs"]) == {1}
+    chosen = pl.read_csv(tmp_path / "out" / "chosen.csv")
+    assert chosen.filter(way="mitigation")["candidate"].to_list() == ["reweighting"]
     assert evidence.opened(tmp_path) == {"times": 1, "questions": 1}
 
 

@@ -93,7 +93,8 @@ class Staged:
         A row per way, what it is held against (`reference`), metric and quantity, as of
         `equipoise.bench.members`.
     chosen
-        A row per way and seed: the candidate, its penalty, its AUROC on validation.
+        A row per way and seed: the candidate, its penalty, its AUROC on validation; and which
+        members could not be fitted, with the reason.
     """
 
     differences: pl.DataFrame
@@ -173,15 +174,20 @@ def stages(
             progress("encoders", done, total)
             done += 1
             found = _rows(bench, images, people, (learnt, trained), seed)
-            for name, one in _outcomes(found, bench, (learnt, trained), seed):
+            for name, one, failed in _outcomes(found, bench, (learnt, trained), seed):
                 tested = found.split == "test"
                 alone = dataclasses.replace(one, scores=one.scores[tested])
                 said[name].add(alone, found.fold[tested])
-                trial = one.kept[None]
-                told = {"candidate": one.candidate, "penalty": trial.penalty}
-                chosen.append({"way": name, "seed": seed, **told, "auroc": trial.overall})
+                chosen.append({"way": name, **_record(one), "failed": failed})
     progress("encoders", total, total)
-    return Staged(_differences(bench, said, truth), pl.DataFrame(chosen).sort("way", "seed"))
+    table = pl.DataFrame(chosen, infer_schema_length=None)
+    return Staged(_differences(bench, said, truth), table.sort("way", "seed"))
+
+
+def _record(one: Outcome) -> dict[str, object]:
+    trial = one.kept[None]
+    told = {"candidate": one.candidate, "penalty": trial.penalty, "auroc": trial.overall}
+    return {"seed": one.seed, **told}
 
 
 def _encoders() -> list[tuple[str, str]]:
@@ -249,9 +255,9 @@ def _rows(
 
 def _outcomes(
     images: adapt.Rows, bench: _Bench, which: tuple[str, str], seed: int
-) -> list[tuple[str, Outcome]]:
-    """Return what each way that uses an encoder says in the end."""
-    found: list[tuple[str, Outcome]] = []
+) -> list[tuple[str, Outcome, str | None]]:
+    """Return what each way that uses an encoder says in the end, and what failed on the way."""
+    found: list[tuple[str, Outcome, str | None]] = []
     tried: dict[tuple[str, Rule], list[Outcome]] = {}
     for name, way in WAYS.items():
         if (way.learnt, way.encoder) != which:
@@ -259,28 +265,29 @@ def _outcomes(
         key = way.tried, way.rule
         if key not in tried:
             tried[key] = _tried(images, bench, way, seed)
-        found.append((name, _chosen(images, tried[key], bench, way)))
+        fitted = [one for one in tried[key] if one.reason is None]
+        failed = [f"{one.candidate}: {one.reason}" for one in tried[key] if one.reason]
+        if not fitted:
+            raise InvalidTable(
+                f"stages: {name}, seed {seed}: no probe could be fitted; {'; '.join(failed)}"
+            )
+        found.append((name, _chosen(images, fitted, bench, way), "; ".join(failed) or None))
     return found
 
 
 def _tried(images: adapt.Rows, bench: _Bench, way: Way, seed: int) -> list[Outcome]:
-    """Fit what a way tries: as many probes in each."""
+    """Fit what a way tries: as many probes in each, members alone without those of plain."""
     asked = bench.options.adapt.model_copy(update={"selection": way.rule})
     candidates = asked.compared()
     if way.tried == "plain":
-        n = len(asked.penalties) * len(candidates)
+        n = len(asked.penalties) * sum(len(one.settings()) for one in candidates)
         penalties = np.geomspace(min(asked.penalties), max(asked.penalties), n)
         asked = asked.model_copy(update={"penalties": tuple(penalties.tolist())})
         candidates = candidates[:1]
     parts = rounds(images, "split", seed=seed, inner=asked.inner_validation)
-    found = [outcome(images, bench.finding, one, parts, asked, seed=seed) for one in candidates]
-    fitted = [one for one in found if one.reason is None]
     if way.tried == "members":
-        fitted = [one for one in fitted if one.mitigation != "plain"]
-    if not fitted:
-        why = "; ".join(f"{one.candidate}: {one.reason}" for one in found if one.reason)
-        raise InvalidTable(f"stages: seed {seed}: no probe could be fitted; {why}")
-    return fitted
+        candidates = tuple(one for one in candidates if one.mitigation != "plain")
+    return [outcome(images, bench.finding, one, parts, asked, seed=seed) for one in candidates]
 
 
 def _chosen(images: adapt.Rows, fitted: Sequence[Outcome], bench: _Bench, way: Way) -> Outcome:

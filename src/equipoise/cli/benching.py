@@ -176,7 +176,8 @@ def stages(
         "splits": from_splits / "splits.parquet",
         "images": from_images / "images.parquet",
     }
-    _close(found.differences, "stages", options.model_dump(mode="json"), sources, out)
+    asked = options.model_dump(mode="json")
+    _close(found.differences, "stages", asked, sources, out, more={"chosen": found.chosen})
 
 
 def _material(
@@ -232,6 +233,8 @@ def _close(
     asked: Mapping[str, object],
     sources: Mapping[str, Path],
     out: Path,
+    *,
+    more: "Mapping[str, pl.DataFrame] | None" = None,
 ) -> None:
     """Write tables and evidence, count the opening of the test split, print what was found."""
     import json
@@ -244,6 +247,9 @@ def _close(
 
     said = {"asked": dict(asked), "rows": found.to_dicts()}
     content = json.dumps(said, indent=2, ensure_ascii=False, allow_nan=False).encode()
+    tables = both(found, name)
+    for what, table in (more or {}).items():
+        tables |= both(table, what)
     # Counted first: a kill in between counts once too often, never once too little. Beside the
     # cohort, where the study's own openings are counted, wherever the tables go.
     beside = sources["cohort"].parent.parent
@@ -251,7 +257,7 @@ def _close(
     leave(
         f"bench-{name}",
         out,
-        {**both(found, name), f"{name}.json": content},
+        {**tables, f"{name}.json": content},
         sources=sources,
         told=asked,
         result={"rows": found.height, "failed": found.filter(found["failed"] > 0).height},
