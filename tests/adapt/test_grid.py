@@ -8,7 +8,9 @@ import pytest
 from pydantic import ValidationError
 
 from equipoise import adapt
+from equipoise.adapt.outcomes import over_findings, trial_tables
 from equipoise.adapt.records import all_trials, summary
+from equipoise.adapt.rounds import rounds
 from equipoise.errors import InvalidConfiguration
 from tests.adapt.made import images
 
@@ -60,6 +62,44 @@ def test_the_best_on_validation_is_kept_and_written_down(adapted):
         row for row in summary(adapted.outcomes, adapted.selected) if row["candidate"] == "jtt"
     )
     assert told["parameters"] == [dict(one.kept[None].parameters)]
+
+
+@pytest.mark.parametrize("evaluation", ["split", "cross-fit"])
+def test_the_predictions_of_every_trial_are_kept_of_images_it_was_not_fitted_on(made, evaluation):
+    asked = ASKED.model_copy(update={"evaluation": evaluation})
+    adapted = adapt.predictions(made, asked)
+    whole = adapted.predictions["predictions/jtt-0.parquet"]
+    records = [row for row in all_trials([jtt(adapted)]) if row["fold"] in {None, 0}]
+    assert len({row["file"] for row in records}) == len(records) == 8
+    for row in records:
+        told = adapted.trials[row["file"]]
+        if evaluation == "split":
+            assert set(told["split"]) == {"validation", "test"}
+        else:
+            assert told.height == len(made.image_ids)
+        here = whole.join(told, on="image_id", suffix="_trial")
+        if evaluation == "cross-fit":
+            here = here.filter(fold=0)
+        same = (here["score:edema"] == here["score:edema_trial"]).all()
+        assert same == row["kept"]
+        fixed = adapt.Candidate(name="jtt", mitigation="jtt", parameters=row["parameters"])
+        changed = {"candidates": (fixed,), "penalties": (row["penalty"],)}
+        alone = adapt.predictions(made, asked.model_copy(update=changed))
+        own = alone.predictions["predictions/jtt-0.parquet"].join(told, on="image_id", suffix="_t")
+        np.testing.assert_allclose(own["score:edema"], own["score:edema_t"], atol=2e-6)
+
+
+def test_a_finding_that_fails_has_no_trials_and_the_others_have(made):
+    rare = pl.Series([False] * len(made.image_ids))
+    both = dataclasses.replace(made, labels={**made.labels, "rare": rare})
+    jtt_alone = ASKED.candidates[0]
+    parts = rounds(both, "split", seed=0, inner=0.2)
+    found = over_findings(both, ["edema", "rare"], jtt_alone, parts, ASKED, seed=0)
+    tables = trial_tables(found, both, "split")
+    assert len(tables) == 8
+    for table in tables.values():
+        assert table["score:rare"].null_count() == table.height
+        assert table["score:edema"].null_count() == 0
 
 
 def test_a_value_that_cannot_be_is_found_before_anything_is_fitted(made):

@@ -45,6 +45,10 @@ def test_the_stage_writes_tables_that_keep_their_contracts(tmp_path, evaluation)
     records = tables.read_json(out / "candidates.json")
     assert len(records["candidates"]) == 3
     assert records["evaluation"] == evaluation
+    files = {row["file"] for row in records["trials"]}
+    assert len(files) == 3 * len(OPTIONS.penalties)
+    for file in files:
+        tables.read(out / file, tables.PREDICTIONS)
     assert result["not_assessed"] == {"edema": 20}
     assert (result["n_candidates"], result["n_failed"]) == (3, 0)
 

@@ -79,7 +79,7 @@ def run(options: Options, inputs: Mapping[str, Path], out: Path, scope: Scope) -
         group_by=options.group_by,
     )
     adapted = predictions(images, options, progress=scope.progress)
-    kept = {**adapted.predictions, **validations(images, adapted.outcomes)}
+    kept = {**adapted.predictions, **adapted.trials, **validations(images, adapted.outcomes)}
     for name, frame in kept.items():
         write(frame, out / name, PREDICTIONS)
     write(adapted.operating_points, out / "operating_points.parquet", OPERATING_POINTS)

@@ -8,7 +8,7 @@ import polars as pl
 
 from equipoise.adapt.material import Rows
 from equipoise.adapt.options import PROCEDURE, Options
-from equipoise.adapt.outcomes import Outcome, over_findings, table
+from equipoise.adapt.outcomes import Outcome, over_findings, table, trial_tables
 from equipoise.adapt.procedure import Procedure, procedure
 from equipoise.adapt.rounds import Evaluation, decided, rounds
 from equipoise.adapt.selection import Selection, selection
@@ -46,6 +46,8 @@ class Adapted:
         Where every candidate stands under every rule, and under the guard.
     group_thresholds
         A record per finding, fold, group and operating point; none unless asked for.
+    trials
+        File → the table *predictions* of every setting and penalty, of images it was not fitted on.
     """
 
     predictions: Mapping[str, pl.DataFrame]
@@ -54,6 +56,7 @@ class Adapted:
     outcomes: list[Outcome]
     selected: Selection
     group_thresholds: list[dict[str, object]]
+    trials: Mapping[str, pl.DataFrame]
 
 
 def predictions(
@@ -99,6 +102,7 @@ def predictions(
     evaluation, why = decided(images, asked)
     work = [(seed, candidate) for seed in asked.seeds for candidate in asked.compared()]
     files: dict[str, pl.DataFrame] = {}
+    tried: dict[str, pl.DataFrame] = {}
     outcomes: list[Outcome] = []
     for done, (seed, candidate) in enumerate(work):
         progress("candidates", done, len(work))
@@ -107,6 +111,7 @@ def predictions(
         outcomes += found
         if any(one.reason is None for one in found):
             files[f"predictions/{found[0].file}.parquet"] = table(found, images, evaluation)
+            tried |= trial_tables(found, images, evaluation)
     progress("candidates", len(work), len(work))
     selected = selection(images, outcomes, asked)
     said = _said(selected, asked, outcomes)
@@ -130,7 +135,7 @@ def predictions(
         "evidence_about": _ABOUT[evaluation],
         "cross_fitted": evaluation == "cross-fit",
     }
-    return Adapted(files, _points(points), said, outcomes, selected, records)
+    return Adapted(files, _points(points), said, outcomes, selected, records, tried)
 
 
 def _files(

@@ -16,6 +16,8 @@ from equipoise.adapt.sweeps import FAILURES, Failure, fits
 from equipoise.metrics.points import seal, threshold
 from equipoise.mitigations import Fitted, scores
 
+Scores = npt.NDArray[np.float32]
+
 
 @dataclass(frozen=True, slots=True)
 class Held:
@@ -55,6 +57,9 @@ class Outcome:
         Why it failed, or None.
     held
         Fold → its scores on validation, by which it is selected.
+    each
+        Of every setting and penalty the scores ``(n,)`` Float32 of images it was not fitted on,
+        NaN elsewhere; in the order of `tried`.
     """
 
     finding: str
@@ -68,6 +73,7 @@ class Outcome:
     points: list[dict[str, object]]
     reason: str | None = None
     held: Mapping[int | None, Held] = field(default_factory=dict)
+    each: Sequence[Scores] = ()
 
     @property
     def overall(self) -> float | None:
@@ -180,27 +186,34 @@ def _outcome(
     found = np.full(len(rows.image_ids), np.nan, dtype=np.float32)
     points: list[dict[str, object]] = []
     held: dict[int | None, Held] = {}
+    settings = [one for one in candidate.settings() for _ in options.penalties]
+    each = [found.copy() for _ in settings]
     reason: str | None = None
     try:
         for part, made in fitted:
             if not isinstance(made, list):
                 raise made
             with np.errstate(all="ignore"):
-                each = trials(rows, finding, made, part, options)
-            settings = [one for one in candidate.settings() for _ in options.penalties]
+                told = trials(rows, finding, made, part, options)
             tried[part.fold] = [
                 replace(trial, parameters=parameters)
-                for trial, parameters in zip(each, settings, strict=True)
+                for trial, parameters in zip(told, settings, strict=True)
             ]
             kept[part.fold] = best(tried[part.fold], options.selection)
             part_scores = scores(kept[part.fold].fitted, rows.x, rows.groups)
             found[part.scored] = part_scores[part.scored]
+            unseen = part.scored & ~part.fit
+            x, groups = rows.x[unseen], rows.groups[unseen]
+            for trial, score in zip(tried[part.fold], each, strict=True):
+                own = trial is kept[part.fold]
+                score[unseen] = part_scores[unseen] if own else scores(trial.fitted, x, groups)
             inside = np.flatnonzero(rows.assessed(finding, part.validation))
             held[part.fold] = Held(inside, part_scores[inside])
             points += _points(rows, finding, part, part_scores, options, candidate=name)
     except FAILURES as error:
         found[:] = np.nan
-        kept, points, held, reason = {}, [], {}, str(error) or type(error).__name__
+        kept, points, held, each = {}, [], {}, []
+        reason = str(error) or type(error).__name__
     return Outcome(
         finding=finding,
         candidate=candidate.name,
@@ -213,6 +226,7 @@ def _outcome(
         points=points,
         reason=reason,
         held=held,
+        each=each,
     )
 
 
@@ -257,6 +271,33 @@ def table(outcomes: list[Outcome], rows: Rows, evaluation: Evaluation) -> pl.Dat
         for one in outcomes
     ]
     return pl.DataFrame([pl.Series("image_id", rows.image_ids), where, *columns])
+
+
+def trial_tables(
+    outcomes: Sequence[Outcome], rows: Rows, evaluation: Evaluation
+) -> dict[str, pl.DataFrame]:
+    """Return file → the table *predictions* of each setting and penalty of one candidate and seed.
+
+    Images that a trial was fitted on are left out, in a split.
+
+    Examples
+    --------
+    >>> labels = {"x": pl.Series([True, False])}
+    >>> rows = Rows(["a", "b"], ["p", "q"], np.zeros((2, 1)), labels, np.array(["F"] * 2),
+    ...             [""] * 2, np.arange(2), np.array(["train", "test"]), np.zeros(2, int))
+    >>> score = np.array([np.nan, 0.5], np.float32)
+    >>> one = Outcome("x", "a", "a", 0, "a-0", {}, {}, score, [], each=[score])
+    >>> [(name, t.rows()) for name, t in trial_tables([one], rows, "split").items()]
+    [('trials/a-0-0.parquet', [('b', 'test', 0.5)])]
+    """
+    nothing = np.full(len(rows.image_ids), np.nan, dtype=np.float32)
+    found = {}
+    for k in range(max((len(one.each) for one in outcomes), default=0)):
+        alone = [replace(one, scores=one.each[k] if one.each else nothing) for one in outcomes]
+        told = table(alone, rows, evaluation)
+        scored = pl.any_horizontal(pl.col("^score:.*$").is_not_null())
+        found[f"trials/{outcomes[0].file}-{k}.parquet"] = told.filter(scored)
+    return found
 
 
 def _points(

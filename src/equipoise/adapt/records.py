@@ -98,12 +98,13 @@ def all_trials(outcomes: Sequence[Outcome]) -> list[dict[str, object]]:
 
 def _records(one: Outcome) -> Iterator[dict[str, object]]:
     for fold, found in one.tried.items():
-        for trial in found:
+        for k, trial in enumerate(found):
             yield {
                 "finding": one.finding,
                 "candidate": one.candidate,
                 "seed": one.seed,
                 "fold": fold,
+                "file": f"trials/{one.file}-{k}.parquet" if one.each else None,
                 "kept": one.kept.get(fold) is trial,
                 **_trial(trial),
             }
