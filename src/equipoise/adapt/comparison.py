@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import polars as pl
 
@@ -108,7 +108,8 @@ def predictions(
         progress("candidates", done, len(work))
         parts = rounds(images, evaluation, seed=seed, inner=asked.inner_validation)
         found = over_findings(images, list(images.labels), candidate, parts, asked, seed=seed)
-        outcomes += found
+        # Its trials are in tables from here on: they need not be held twice.
+        outcomes += [replace(one, each=()) for one in found]
         if any(one.reason is None for one in found):
             files[f"predictions/{found[0].file}.parquet"] = table(found, images, evaluation)
             tried |= trial_tables(found, images, evaluation)

@@ -135,37 +135,6 @@ def over_findings(
     ]
 
 
-def outcome(
-    rows: Rows,
-    finding: str,
-    candidate: Candidate,
-    parts: Sequence[Round],
-    options: Options,
-    *,
-    seed: int,
-) -> Outcome:
-    """Return the outcome of one finding by itself.
-
-    Examples
-    --------
-    >>> from equipoise.adapt.material import rows
-    >>> from equipoise.adapt.options import PLAIN
-    >>> ids = ["a", "b", "c", "d"]
-    >>> labels = {"label:edema": [True, False, True, False]}
-    >>> cohort = pl.DataFrame({"image_id": ids, "patient_id": ids, **labels})
-    >>> splits = pl.DataFrame({"image_id": ids, "split": ["train"] * 4, "fold": [0, 0, 1, 1]})
-    >>> vectors = pl.Series([[1.0], [0.0]] * 2, dtype=pl.Array(pl.Float32, 1))
-    >>> embeddings = pl.DataFrame({"image_id": ids, "vector": vectors})
-    >>> images = rows(cohort, splits, embeddings, findings=None, group_by=[])
-    >>> everyone = np.ones(4, dtype=bool)
-    >>> part = Round(None, everyone, everyone, everyone)
-    >>> found = outcome(images, "edema", PLAIN, [part], Options(), seed=0)
-    >>> found.overall, found.file, len(found.points)
-    (1.0, 'plain-0', 1)
-    """
-    return over_findings(rows, [finding], candidate, parts, options, seed=seed)[0]
-
-
 def _sound(fitted: Sequence[list[Fitted] | Failure]) -> bool:
     return all(isinstance(one, list) for one in fitted)
 
@@ -257,8 +226,8 @@ def table(outcomes: list[Outcome], rows: Rows, evaluation: Evaluation) -> pl.Dat
     >>> everyone = np.ones(4, dtype=bool)
     >>> part = Round(None, everyone, everyone, everyone)
     >>> plain = Candidate(name="plain", mitigation="plain")
-    >>> found = outcome(images, "edema", plain, [part], Options(), seed=0)
-    >>> table([found], images, "cross-fit").columns
+    >>> found = over_findings(images, ["edema"], plain, [part], Options(), seed=0)
+    >>> table(found, images, "cross-fit").columns
     ['image_id', 'fold', 'score:edema']
     """
     where: pl.Series = (

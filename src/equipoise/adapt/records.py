@@ -104,7 +104,7 @@ def _records(one: Outcome) -> Iterator[dict[str, object]]:
                 "candidate": one.candidate,
                 "seed": one.seed,
                 "fold": fold,
-                "file": f"trials/{one.file}-{k}.parquet" if one.each else None,
+                "file": f"trials/{one.file}-{k}.parquet" if one.reason is None else None,
                 "kept": one.kept.get(fold) is trial,
                 **_trial(trial),
             }

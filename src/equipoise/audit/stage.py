@@ -84,8 +84,12 @@ def run(options: Options, inputs: Mapping[str, Path], out: Path, scope: Scope) -
         )
     scope.progress("tables", 0, 3)
     chosen = _chosen(options, inputs["predictions"])
-    frame = _frame(options, inputs, chosen)
-    points = _points(inputs, chosen)
+    cohort = tables.read(inputs["cohort"] / "cohort.parquet", tables.COHORT)
+    scores = tables.read(inputs["predictions"] / chosen.file, tables.PREDICTIONS)
+    frame = _frame(options, inputs, chosen, cohort, scores)
+    points = _points(inputs["predictions"], chosen)
+    if points is not None and not chosen.released:
+        check_locked(points, scores, cohort)
     scope.progress("tables", 1, 3)
     frame = with_attributes(frame, options.attributes)
     levels, found_levels = declared_levels(frame, options.attributes)
@@ -138,10 +142,14 @@ def _chosen(options: Options, folder: Path) -> Chosen:
     return Chosen(name, file, evaluation, carried if evaluation == "bundle" else {})
 
 
-def _frame(options: Options, inputs: Mapping[str, Path], chosen: Chosen) -> pl.DataFrame:
+def _frame(
+    options: Options,
+    inputs: Mapping[str, Path],
+    chosen: Chosen,
+    cohort: pl.DataFrame,
+    scores: pl.DataFrame,
+) -> pl.DataFrame:
     """Return labels, attributes and scores of the images that are audited."""
-    cohort = tables.read(inputs["cohort"] / "cohort.parquet", tables.COHORT)
-    scores = tables.read(inputs["predictions"] / chosen.file, tables.PREDICTIONS)
     stray = scores.join(cohort, on="image_id", how="anti")
     if stray.height:
         raise InvalidTable(
@@ -177,22 +185,15 @@ def _check_attributes(options: Options, cohort: pl.DataFrame) -> None:
             )
 
 
-def _points(inputs: Mapping[str, Path], chosen: Chosen) -> pl.DataFrame | None:
-    """Return the operating points of the candidate, once they are seen to be locked."""
-    folder = inputs["predictions"]
+def _points(folder: Path, chosen: Chosen) -> pl.DataFrame | None:
     path = folder / "operating_points.parquet"
     if not path.is_file():
         return None
     points = tables.read(path, tables.OPERATING_POINTS)
     for name in (Path(chosen.file).stem, chosen.candidate):
         mine = points.filter(pl.col("candidate") == name)
-        if not mine.height:
-            continue
-        if not chosen.released:
-            scores = tables.read(folder / chosen.file, tables.PREDICTIONS)
-            cohort = tables.read(inputs["cohort"] / "cohort.parquet", tables.COHORT)
-            check_locked(mine, scores, cohort)
-        return mine
+        if mine.height:
+            return mine
     return None
 
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import polars as pl
 
 from equipoise import adapt
-from equipoise.adapt.outcomes import Outcome, outcome
+from equipoise.adapt.outcomes import Outcome, over_findings
 from equipoise.adapt.rounds import Evaluation, Round, rounds
 from equipoise.errors import InvalidTable, UnknownName, nearest
 from equipoise.metrics import UNKNOWN, Answers
@@ -123,9 +123,8 @@ def add_fit(
     See `equipoise.bench.members`, every run of which is such a fit for each candidate.
     """
     alone = options.model_copy(update={"seeds": (seed,)})
-    for finding in images.labels:
-        one = outcome(images, finding, candidate, parts, alone, seed=seed)
-        said.setdefault((finding, candidate.name), Said()).add(one, images.fold)
+    for one in over_findings(images, list(images.labels), candidate, parts, alone, seed=seed):
+        said.setdefault((one.finding, candidate.name), Said()).add(one, images.fold)
 
 
 def redrawn(images: adapt.Rows, evaluation: Evaluation, seed: int) -> adapt.Rows:

@@ -18,13 +18,13 @@ import polars as pl
 
 from equipoise import adapt, pretrain
 from equipoise.adapt.options import Rule
-from equipoise.adapt.outcomes import Outcome, outcome
+from equipoise.adapt.outcomes import Outcome, over_findings
 from equipoise.adapt.rounds import rounds
 from equipoise.adapt.selection import selection
 from equipoise.bench.differences import Images, critical, rows, sides
 from equipoise.bench.drawing import CURATED, FOUND, Drawn, drawn
 from equipoise.bench.options import Stages
-from equipoise.bench.runs import Said
+from equipoise.bench.runs import METRICS, Said
 from equipoise.encoders import onnx
 from equipoise.errors import InvalidTable
 from equipoise.metrics import UNKNOWN
@@ -35,7 +35,6 @@ from equipoise.tables import COHORT, SPLITS, ImageCache, read, write
 
 Flags = npt.NDArray[np.bool_]
 
-METRICS = ("auroc", "sensitivity", "specificity")
 _EXTREMES = ("worst group", "largest contrast")
 _PLAIN, _AWARE = "plain", "group-aware"
 _DESPITE = "this experiment asks what choosing by the worst group does, with no guard"
@@ -287,7 +286,11 @@ def _tried(images: adapt.Rows, bench: _Bench, way: Way, seed: int) -> list[Outco
     parts = rounds(images, "split", seed=seed, inner=asked.inner_validation)
     if way.tried == "members":
         candidates = tuple(one for one in candidates if one.mitigation != "plain")
-    return [outcome(images, bench.finding, one, parts, asked, seed=seed) for one in candidates]
+    return [
+        found
+        for one in candidates
+        for found in over_findings(images, [bench.finding], one, parts, asked, seed=seed)
+    ]
 
 
 def _chosen(images: adapt.Rows, fitted: Sequence[Outcome], bench: _Bench, way: Way) -> Outcome:

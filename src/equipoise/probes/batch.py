@@ -5,11 +5,11 @@ products; and the groups' Gram matrices, weighted by how much each group's proba
 bend, are nearly the Hessian of each, so that ten to twenty passes are enough.
 
 Why `fit_logistic` is there too: it whitens by the exact Hessian, in float64, on rows of its own.
-One fit of hospital size takes it half the time (1,000 × 192: 5.0 ms to 9.6), and members whose
+One fit of hospital size takes it half the time (1,000 × 192: 4.3 ms to 8.9), and members whose
 steps need fits on other rows each, as out of fold or by group, ask for one at a time.
 `cross_fitted_scores` owes each fold a fit in which its rows have no part, not even in the last
 bits, so its fits have no pass to share. From two rows a dimension and four columns on a batch is
-the faster one, 3 to 49 times from 5,000 × 768 on, and sweeps are fitted here; with fewer, or weak
+the faster one, 3 to 47 times from 5,000 × 768 on, and sweeps are fitted here; with fewer, or weak
 penalties on few rows, its Gram matrices foretell little and the exact Hessian wins. The objective
 is one, and tests hold both to the same minimum.
 """
